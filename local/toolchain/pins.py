@@ -1,0 +1,207 @@
+"""Every executable of the toolchain, its exact version, and what building it costs.
+
+The versions in here repeat those of the `go.mod` files only where a linker flag, a plugin directory or a minimum on
+PATH needs them; a unit test holds the two together.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+MODULES_DIRECTORY: Final = Path(__file__).parent / "modules"
+
+MINIMUM_GO: Final = (1, 26)
+PULUMI_VERSION: Final = "3.215.0"
+KUBERNETES_PLUGIN_VERSION: Final = "4.25.0"
+KUBERNETES_VERSION: Final = "1.36.3"
+ETCD_VERSION: Final = "3.6.14"
+KWOK_VERSION: Final = "0.8.0"
+
+BUILD_FLAGS: Final = (
+    # One set for every module: a different flag would compile the standard library a second time.
+    "-trimpath",
+    "-buildvcs=false",
+    "-pgo=off",
+    "-tags=osusergo,grpcnotrace",
+    # Inlining and debug information cost a third of the compile time and nothing here is that hot.
+    "-gcflags=all=-l -dwarf=false",
+)
+
+_SDK: Final = "github.com/pulumi/pulumi/sdk/v3"
+_PLUGIN: Final = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+_KUBE: Final = "k8s.io/component-base/version"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathRule:
+    """When an executable of the user's own on PATH is as good as ours: at least `minimum`, older than `below`."""
+
+    version_args: tuple[str, ...]
+    minimum: tuple[int, ...]
+    below: tuple[int, ...]
+
+    def accepts(self, version: str) -> bool:
+        """Whether a version such as `3.259.0` lies in the range."""
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        return self.minimum <= numbers < self.below
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cost:
+    """Recorded size of one build, for estimates only.
+
+    `cpu_seconds` is user plus system time of `go build` in the order of `MODULES`, so that a package two executables
+    share is counted once.
+    """
+
+    cpu_seconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Executable:
+    """One program that is compiled: where its main package is and how it learns its version."""
+
+    name: str
+    version: str
+    package: str
+    cost: Cost
+    link_variables: tuple[tuple[str, str], ...] = ()
+    path_rule: PathRule | None = None
+
+    @property
+    def ldflags(self) -> str:
+        """The linker's arguments: no symbol tables, and the version that the program reports."""
+        return " ".join(["-s", "-w", *(f"-X {name}={value}" for name, value in self.link_variables)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """A file that ships inside a Go module and is installed as it is, beside the executable that looks for it."""
+
+    name: str
+    version: str
+    go_module: str
+    file: str
+    beside: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoModule:
+    """One pinned Go module of ours: a `go.mod`, a `go.sum`, and what is built from them."""
+
+    name: str
+    builds: tuple[Executable, ...]
+    disk_mib: int
+    scripts: tuple[Script, ...] = ()
+    directory: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", MODULES_DIRECTORY / self.name)
+
+    @property
+    def tools(self) -> tuple[Executable | Script, ...]:
+        """Everything that this module puts into its bin directory."""
+        return (*self.builds, *self.scripts)
+
+
+_KUBE_LINK: Final = (
+    (f"{_KUBE}.gitVersion", f"v{KUBERNETES_VERSION}"),
+    (f"{_KUBE}.gitMajor", KUBERNETES_VERSION.split(".")[0]),
+    (f"{_KUBE}.gitMinor", KUBERNETES_VERSION.split(".")[1]),
+)
+# One minor only: a controller manager newer than its API server is not supported, and each may come from elsewhere.
+_KUBE_ON_PATH: Final = PathRule(version_args=("--version",), minimum=(1, 36, 0), below=(1, 37, 0))
+
+
+def _kubernetes(name: str, cpu_seconds: int) -> Executable:
+    return Executable(
+        name=name,
+        version=KUBERNETES_VERSION,
+        package=f"k8s.io/kubernetes/cmd/{name}",
+        cost=Cost(cpu_seconds=cpu_seconds),
+        link_variables=_KUBE_LINK,
+        path_rule=_KUBE_ON_PATH,
+    )
+
+
+# Sizes recorded on 2026-11-21, Linux, 2 cores, 24 GiB, Go 1.26.8, empty build cache, other work on the machine.
+MODULES: Final = (
+    GoModule(
+        name="pulumi",
+        builds=(
+            Executable(
+                name="pulumi",
+                version=PULUMI_VERSION,
+                package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+                cost=Cost(cpu_seconds=110),
+                link_variables=((f"{_SDK}/go/common/version.Version", f"v{PULUMI_VERSION}"),),
+                path_rule=PathRule(version_args=("version",), minimum=(3, 215, 0), below=(4, 0, 0)),
+            ),
+            Executable(
+                name="pulumi-resource-kubernetes",
+                version=KUBERNETES_PLUGIN_VERSION,
+                package="./pulumi-resource-kubernetes",
+                cost=Cost(cpu_seconds=300),
+                link_variables=(
+                    (f"{_SDK}/go/common/version.Version", f"v{PULUMI_VERSION}"),
+                    (f"{_PLUGIN}/pkg/version.Version", KUBERNETES_PLUGIN_VERSION),
+                ),
+            ),
+        ),
+        scripts=(
+            Script(
+                name="pulumi-language-python-exec",
+                version=PULUMI_VERSION,
+                go_module=_SDK,
+                file="python/cmd/pulumi-language-python-exec",
+                beside="pulumi",
+            ),
+            Script(
+                name="pulumi-analyzer-policy-python",
+                version=PULUMI_VERSION,
+                go_module=_SDK,
+                file="python/dist/pulumi-analyzer-policy-python",
+                beside="pulumi",
+            ),
+        ),
+        disk_mib=4000,
+    ),
+    GoModule(
+        name="etcd",
+        builds=(
+            Executable(
+                name="etcd",
+                version=ETCD_VERSION,
+                package="go.etcd.io/etcd/server/v3",
+                cost=Cost(cpu_seconds=28),
+                path_rule=PathRule(version_args=("--version",), minimum=(3, 6, 0), below=(4, 0, 0)),
+            ),
+        ),
+        disk_mib=400,
+    ),
+    GoModule(
+        name="kubernetes",
+        builds=(
+            _kubernetes("kube-apiserver", 240),
+            _kubernetes("kube-scheduler", 30),
+            _kubernetes("kube-controller-manager", 60),
+        ),
+        disk_mib=2000,
+    ),
+    GoModule(
+        name="kwok",
+        builds=(
+            Executable(
+                name="kwok",
+                version=KWOK_VERSION,
+                package="sigs.k8s.io/kwok/cmd/kwok",
+                cost=Cost(cpu_seconds=90),
+                path_rule=PathRule(version_args=("--version",), minimum=(0, 8, 0), below=(0, 9, 0)),
+            ),
+        ),
+        disk_mib=800,
+    ),
+)
+TOOLS: Final = {tool.name: tool for module in MODULES for tool in module.tools}
+MODULE_OF: Final = {tool.name: module for module in MODULES for tool in module.tools}
