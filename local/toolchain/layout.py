@@ -1,4 +1,4 @@
-"""Where executables are kept: outside the checkout, one directory per module, named by a hash of what it is made from."""
+"""Where executables are kept: outside the checkout, a directory per module, named by a hash of what it is made from."""
 
 import hashlib
 import os

@@ -48,24 +48,26 @@ class PathRule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cost:
-    """Recorded size of one build, for estimates only.
+class Disk:
+    """What one module adds, in MiB: Go's module cache, Go's build cache, and what we install (linking doubles it)."""
 
-    `cpu_seconds` is user plus system time of `go build` in the order of `MODULES`, so that a package two executables
-    share is counted once.
-    """
-
-    cpu_seconds: int
+    sources_mib: int
+    compiled_mib: int
+    installed_mib: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Executable:
-    """One program that is compiled: where its main package is and how it learns its version."""
+    """One program that is compiled: where its main package is and how it learns its version.
+
+    `cpu_seconds` is what `go build` took in the order of `MODULES`, so that packages which two executables share are
+    counted once. It serves estimates only.
+    """
 
     name: str
     version: str
     package: str
-    cost: Cost
+    cpu_seconds: int
     link_variables: tuple[tuple[str, str], ...] = ()
     path_rule: PathRule | None = None
 
@@ -92,7 +94,8 @@ class GoModule:
 
     name: str
     builds: tuple[Executable, ...]
-    disk_mib: int
+    disk: Disk
+    fetch_seconds: int
     scripts: tuple[Script, ...] = ()
     directory: Path = field(init=False)
 
@@ -119,7 +122,7 @@ def _kubernetes(name: str, cpu_seconds: int) -> Executable:
         name=name,
         version=KUBERNETES_VERSION,
         package=f"k8s.io/kubernetes/cmd/{name}",
-        cost=Cost(cpu_seconds=cpu_seconds),
+        cpu_seconds=cpu_seconds,
         link_variables=_KUBE_LINK,
         path_rule=_KUBE_ON_PATH,
     )
@@ -134,7 +137,7 @@ MODULES: Final = (
                 name="pulumi",
                 version=PULUMI_VERSION,
                 package="github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-                cost=Cost(cpu_seconds=110),
+                cpu_seconds=110,
                 link_variables=((f"{_SDK}/go/common/version.Version", f"v{PULUMI_VERSION}"),),
                 path_rule=PathRule(version_args=("version",), minimum=(3, 215, 0), below=(4, 0, 0)),
             ),
@@ -142,7 +145,7 @@ MODULES: Final = (
                 name="pulumi-resource-kubernetes",
                 version=KUBERNETES_PLUGIN_VERSION,
                 package="./pulumi-resource-kubernetes",
-                cost=Cost(cpu_seconds=300),
+                cpu_seconds=300,
                 link_variables=(
                     (f"{_SDK}/go/common/version.Version", f"v{PULUMI_VERSION}"),
                     (f"{_PLUGIN}/pkg/version.Version", KUBERNETES_PLUGIN_VERSION),
@@ -165,7 +168,8 @@ MODULES: Final = (
                 beside="pulumi",
             ),
         ),
-        disk_mib=4000,
+        disk=Disk(sources_mib=1, compiled_mib=1, installed_mib=1),
+        fetch_seconds=10,
     ),
     GoModule(
         name="etcd",
@@ -174,11 +178,12 @@ MODULES: Final = (
                 name="etcd",
                 version=ETCD_VERSION,
                 package="go.etcd.io/etcd/server/v3",
-                cost=Cost(cpu_seconds=28),
+                cpu_seconds=28,
                 path_rule=PathRule(version_args=("--version",), minimum=(3, 6, 0), below=(4, 0, 0)),
             ),
         ),
-        disk_mib=400,
+        disk=Disk(sources_mib=1, compiled_mib=1, installed_mib=1),
+        fetch_seconds=10,
     ),
     GoModule(
         name="kubernetes",
@@ -187,7 +192,8 @@ MODULES: Final = (
             _kubernetes("kube-scheduler", 30),
             _kubernetes("kube-controller-manager", 60),
         ),
-        disk_mib=2000,
+        disk=Disk(sources_mib=1, compiled_mib=1, installed_mib=1),
+        fetch_seconds=10,
     ),
     GoModule(
         name="kwok",
@@ -196,11 +202,12 @@ MODULES: Final = (
                 name="kwok",
                 version=KWOK_VERSION,
                 package="sigs.k8s.io/kwok/cmd/kwok",
-                cost=Cost(cpu_seconds=90),
+                cpu_seconds=90,
                 path_rule=PathRule(version_args=("--version",), minimum=(0, 8, 0), below=(0, 9, 0)),
             ),
         ),
-        disk_mib=800,
+        disk=Disk(sources_mib=1, compiled_mib=1, installed_mib=1),
+        fetch_seconds=10,
     ),
 )
 TOOLS: Final = {tool.name: tool for module in MODULES for tool in module.tools}
