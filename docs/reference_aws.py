@@ -39,8 +39,7 @@ def rules_page() -> str:
     """Table of every rule: what it watches, the code it raises, and where the service says so."""
     lines = [
         "# Simulator rules\n",
-        "Each rule refuses what AWS refuses, with its code. Each has an accepted and a refused request in the tests and "
-        "is proven to be needed there.\n",
+        "Each rule refuses what AWS refuses, with its code. Tests hold an accepted and a refused request for each.\n",
         "| rule | resources | code | source |",
         "|---|---|---|---|",
     ]
