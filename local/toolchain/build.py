@@ -10,7 +10,7 @@ from local.toolchain.child import run_logged
 from local.toolchain.errors import BuildFailedError, DiskSpaceError, ToolchainError
 from local.toolchain.golang import Go, environment
 from local.toolchain.install import publish, temporary, write_executable
-from local.toolchain.layout import logs_directory, module_bin
+from local.toolchain.layout import built_path, logs_directory
 from local.toolchain.pins import BUILD_FLAGS, Executable, GoModule, Script
 from local.toolchain.preflight import explain_refusal
 
@@ -27,7 +27,7 @@ def build(go: Go, module: GoModule, executable: Executable, *, work: Path, tick:
 
     What was compiled before an interruption is in Go's build cache, so the next run goes on from there.
     """
-    target = module_bin(module) / executable.name
+    target = built_path(executable.name)
     half = temporary(target)
     # -v only for the progress: go then names each package that it compiles.
     command = [str(go.executable), "build", "-v", *BUILD_FLAGS, f"-ldflags={executable.ldflags}", "-o", str(half)]
@@ -65,7 +65,7 @@ def install_script(go: Go, module: GoModule, script: Script) -> Path:
             f"{script.go_module} {script.version} has no file {script.file}",
             "the pin in local/toolchain/pins.py and the go.mod beside it do not fit together",
         )
-    target = module_bin(module) / script.name
+    target = built_path(script.name)
     write_executable(target, source.read_bytes())
     return target
 

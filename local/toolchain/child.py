@@ -1,9 +1,11 @@
 """Children that end when we end: each in a process group of its own, its output in a log."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Final
 
 _TICK_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 10
+_PR_SET_PDEATHSIG: Final = 1
+_C_LIBRARY: Final = ctypes.CDLL(None)
 
 
 def run_logged(
@@ -34,6 +38,7 @@ def run_logged(
             stderr=subprocess.STDOUT,
             # Ctrl-C in a terminal would otherwise reach go and its compilers before we have said so.
             start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 (nothing here holds a lock across the fork)
         )
         try:
             while True:
@@ -43,6 +48,13 @@ def run_logged(
         except BaseException:
             _end_group(child)
             raise
+
+
+def _end_with_parent() -> None:
+    """Runs in the child: a killed parent cannot end it, so the kernel does; a shell's `&` had SIGINT ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
 
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:

@@ -18,8 +18,8 @@ from typing import Final
 
 from local.toolchain.errors import DownloadError
 from local.toolchain.install import write_executable
-from local.toolchain.layout import download_bin
-from local.toolchain.pins import KUBERNETES_PLUGIN_VERSION, PULUMI_VERSION
+from local.toolchain.layout import downloaded_path
+from local.toolchain.pins import KUBERNETES_PLUGIN, KUBERNETES_PLUGIN_VERSION, PULUMI_VERSION
 
 BASE_VARIABLE: Final = "SLIPWAY_PULUMI_DOWNLOADS"
 _OFFICIAL: Final = "https://get.pulumi.com/releases"
@@ -51,7 +51,7 @@ def archives() -> tuple[Archive, ...]:
         Archive(
             path=f"plugins/pulumi-resource-kubernetes-v{KUBERNETES_PLUGIN_VERSION}-linux-{plugin_arch}.tar.gz",
             checksums=f"plugins/pulumi-kubernetes_{KUBERNETES_PLUGIN_VERSION}_checksums.txt",
-            members=("pulumi-resource-kubernetes",),
+            members=(KUBERNETES_PLUGIN,),
         ),
     )
 
@@ -98,7 +98,7 @@ def _unpack(data: bytes, file_name: str, wanted: set[str]) -> None:
                 raise DownloadError(f"{file_name} does not contain {', '.join(absent)}", "it is built instead")
             for name in sorted(wanted):
                 content = opened.extractfile(files[name])
-                write_executable(download_bin() / name, content.read() if content else b"")
+                write_executable(downloaded_path(name), content.read() if content else b"")
     except (tarfile.TarError, EOFError) as error:
         raise DownloadError(f"{file_name} cannot be unpacked: {error}", "it is built instead") from error
 

@@ -30,5 +30,5 @@ def publish(half: Path, target: Path) -> None:
 
 def remove_halves(root: Path) -> None:
     """Removes what a killed build left; call it with the lock held."""
-    for half in root.glob("*/bin/.*.half"):
+    for half in root.glob("*/*/.*.half"):
         half.unlink(missing_ok=True)

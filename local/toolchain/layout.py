@@ -6,7 +6,7 @@ import platform
 from functools import cache
 from pathlib import Path
 
-from local.toolchain.pins import BUILD_FLAGS, MODULES, PULUMI_VERSION, GoModule
+from local.toolchain.pins import BUILD_FLAGS, KUBERNETES_PLUGIN, MODULE_OF, MODULES, PULUMI_VERSION, GoModule
 
 _KEY_LENGTH = 16
 
@@ -26,19 +26,32 @@ def logs_directory() -> Path:
     return cache_root() / "logs"
 
 
-def module_bin(module: GoModule) -> Path:
-    """The bin directory of one module's executables; changing a pin of another module leaves it alone."""
-    return cache_root() / f"{module.name}-{module_key(module)}" / "bin"
+def built_path(name: str) -> Path:
+    """Where an executable lies once it is built; changing a pin of another module leaves it alone."""
+    return _inside(_module_directory(MODULE_OF[name]), name)
 
 
-def download_bin() -> Path:
-    """The bin directory of official downloads, apart from what is built so that neither is mistaken for the other."""
-    return cache_root() / f"download-pulumi-{PULUMI_VERSION}" / "bin"
+def downloaded_path(name: str) -> Path:
+    """Where an official download lies: apart from what is built, so that neither is mistaken for the other."""
+    return _inside(_download_directory(), name)
 
 
 def current_directories() -> set[Path]:
     """The directories that the present pins use; all others are leftovers of older pins."""
-    return {module_bin(module).parent for module in MODULES} | {download_bin().parent}
+    return {_module_directory(module) for module in MODULES} | {_download_directory()}
+
+
+def _module_directory(module: GoModule) -> Path:
+    return cache_root() / f"{module.name}-{module_key(module)}"
+
+
+def _download_directory() -> Path:
+    return cache_root() / f"download-pulumi-{PULUMI_VERSION}"
+
+
+def _inside(directory: Path, name: str) -> Path:
+    """Plugins keep off PATH: the engine prefers one that it finds there, and warns about it on every run."""
+    return directory / ("plugins" if name == KUBERNETES_PLUGIN else "bin") / name
 
 
 @cache

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from local.toolchain.errors import ToolchainError
-from local.toolchain.layout import cache_root, download_bin, module_bin
-from local.toolchain.pins import MODULE_OF, TOOLS, Executable, PathRule, Script
+from local.toolchain.layout import built_path, cache_root, downloaded_path
+from local.toolchain.pins import TOOLS, Executable, PathRule, Script
 
 Origin = Literal["cache", "path", "download", "build"]
 _PROBE_SECONDS: Final = 10
@@ -37,9 +37,9 @@ def pinned(name: str) -> Executable | Script:
 def find(name: str) -> Located | None:
     """The executable in our cache, else one on PATH that is recent enough and says so, else None."""
     tool = pinned(name)
-    for directory in (module_bin(MODULE_OF[name]), download_bin()):
-        if _is_executable(directory / name):
-            return Located(name=name, path=directory / name, version=tool.version, origin="cache")
+    for path in (built_path(name), downloaded_path(name)):
+        if _is_executable(path):
+            return Located(name=name, path=path, version=tool.version, origin="cache")
     return _script_on_path(tool) if isinstance(tool, Script) else _executable_on_path(tool)
 
 

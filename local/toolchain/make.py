@@ -12,7 +12,7 @@ from rich.console import Console
 from local.toolchain.build import build, build_log, install_script
 from local.toolchain.download import download
 from local.toolchain.golang import Go, find_go
-from local.toolchain.layout import cache_root, download_bin
+from local.toolchain.layout import cache_root, downloaded_path
 from local.toolchain.locate import Located, Origin
 from local.toolchain.pins import MODULES, TOOLS, GoModule, Script
 from local.toolchain.preflight import check_disk, fetch
@@ -33,7 +33,7 @@ def make(missing: Sequence[str], *, console: Console) -> list[Made]:
         began = time.monotonic()
         downloaded = download(set(missing), say=progress.say)
         spent = time.monotonic() - began
-        made = [_made(name, download_bin() / name, spent / len(downloaded), "download") for name in sorted(downloaded)]
+        made = [_made(name, downloaded_path(name), spent / len(downloaded), "download") for name in sorted(downloaded)]
         left = [name for name in missing if name not in downloaded]
         if left:
             made += _build_all(left, progress)
@@ -42,9 +42,11 @@ def make(missing: Sequence[str], *, console: Console) -> list[Made]:
 
 def _build_all(names: Sequence[str], progress: Progress) -> list[Made]:
     modules = [module for module in MODULES if any(tool.name in names for tool in module.tools)]
+    # A module of which only a script is missing is neither compiled nor fetched as a whole.
+    compiled = [module for module in modules if any(executable.name in names for executable in module.builds)]
     go = find_go()
-    check_disk(go, modules)
-    fetching = Step("Go modules: download and verify", float(sum(module.fetch_seconds for module in modules)))
+    check_disk(go, compiled)
+    fetching = Step("Go modules: download and verify", float(sum(module.fetch_seconds for module in compiled)))
     steps = {
         tool.name: Step(f"{tool.name} {tool.version}", tool.cpu_seconds, log=build_log(tool))
         for module in modules
@@ -56,7 +58,7 @@ def _build_all(names: Sequence[str], progress: Progress) -> list[Made]:
         # Otherwise the progress counts the packages of an earlier run.
         log.unlink(missing_ok=True)
     with progress.running(fetching):
-        for module in modules:
+        for module in compiled:
             fetch(go, module, tick=progress.tick)
     made: list[Made] = []
     with _work_directory() as work:

@@ -13,13 +13,13 @@ from local.toolchain.layout import cache_root, logs_directory
 from local.toolchain.pins import BUILD_FLAGS, GoModule
 
 _MIB: Final = 1 << 20
-_VERSIONED: Final = re.compile(r"([\w.~!-]+(?:/[\w.~!-]+)+)@(v[\w.+-]+)")
+# Not the tail of a path into the module cache, which looks the same but for what is in front of it.
+_VERSIONED: Final = re.compile(r"(?<![\w./-])([\w-]+\.[\w.-]+(?:/[\w.~!-]+)*)@(v[\w.+-]+)")
+_PACKAGE: Final = re.compile(r"providing package ([\w./~!-]+)")
 _UNREACHABLE: Final = re.compile(
     r"dial tcp|no such host|connection refused|i/o timeout|TLS handshake|network is unreachable|context deadline|EOF$"
 )
-_CHECKSUM: Final = re.compile(
-    r"checksum mismatch|SECURITY ERROR|missing go\.sum entry|verifying module|invalid checksum"
-)
+_CHECKSUM: Final = re.compile(r"checksum mismatch|SECURITY ERROR|verifying module|invalid checksum")
 _REFUSED: Final = re.compile(
     r"\b(?:40[0-9]|410|451|5\d\d) \w+|module lookup disabled|unrecognized import path|not found:"
 )
@@ -71,6 +71,13 @@ def explain_refusal(output: str, log: Path) -> ToolchainError:
             return ModuleRefusedError(
                 f"the checksum of {module or 'a Go module'} is not the one in our go.sum: {line}",
                 f"do not turn verification off: ask who runs your module proxy what it serves for it; {rest}",
+                module,
+            )
+        if "missing go.sum entry" in line:
+            package = _PACKAGE.search(line)
+            return ModuleRefusedError(
+                f"our go.sum has no checksum for {package[1] if package else 'a Go module'}: {line}",
+                f"restore the committed go.sum; after changing a pin, run `go mod tidy` in its directory; {rest}",
                 module,
             )
         if _UNREACHABLE.search(line):

@@ -43,10 +43,12 @@ class Step:
 def seconds_left(steps: Sequence[Step], *, cores: int, now: float) -> float:
     """An estimate from the recorded sizes, scaled by how long the finished steps took on this machine.
 
-    A step that took much less than its size came from Go's build cache and says nothing about the others.
+    A step that took much less than its size came from Go's build cache, and a step without a log was the network:
+    neither says anything about the others.
     """
     pace = 1 / cores
-    done = [step for step in steps if step.took is not None and step.took > _FROM_CACHE_UNDER * step.cpu_seconds * pace]
+    least = _FROM_CACHE_UNDER * pace
+    done = [step for step in steps if step.log and step.took and step.took > least * step.cpu_seconds]
     if done:
         pace = sum(step.took or 0.0 for step in done) / sum(step.cpu_seconds for step in done)
     left = 0.0
@@ -71,6 +73,7 @@ class Progress:
     console: Console
     steps: list[Step] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
+    _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
     _live: Live | None = None
     _last_line: float = 0.0
 
@@ -130,7 +133,7 @@ class Progress:
             if step.took is not None:
                 mark: RenderableType = Text("done", style="green")
             elif step.started is not None:
-                mark = Spinner("dots")
+                mark = self._spinner
             else:
                 mark = Text("-", style="dim")
             table.add_row(mark, step.title, Text(_state(step, now), style="dim"))

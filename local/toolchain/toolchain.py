@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 
 from rich.console import Console
 
@@ -16,10 +16,8 @@ from local.toolchain.layout import cache_root, current_directories, logs_directo
 from local.toolchain.locate import Located, find, pinned
 from local.toolchain.lock import exclusive
 from local.toolchain.make import make
-from local.toolchain.pins import KUBERNETES_PLUGIN_VERSION, TOOLS
+from local.toolchain.pins import KUBERNETES_PLUGIN, KUBERNETES_PLUGIN_VERSION, TOOLS
 from local.toolchain.report import print_summary
-
-_PLUGIN: Final = "pulumi-resource-kubernetes"
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,18 @@ class Toolchain:
         return self.tools[name].path
 
     def bin_dirs(self) -> list[Path]:
-        """The directories to put in front of PATH, each once."""
-        return list(dict.fromkeys(located.path.parent for located in self.tools.values()))
+        """The directories to put in front of PATH, each once; plugins are for `install_plugins`, not for PATH."""
+        programs = (located for name, located in self.tools.items() if name != KUBERNETES_PLUGIN)
+        return list(dict.fromkeys(located.path.parent for located in programs))
 
     def install_plugins(self, pulumi_home: Path) -> None:
         """Links the provider plugins to where the engine looks for them; the version in the path is the SDK's."""
         directory = pulumi_home / "plugins" / f"resource-kubernetes-v{KUBERNETES_PLUGIN_VERSION}"
         directory.mkdir(parents=True, exist_ok=True)
-        link, target = directory / _PLUGIN, self.path(_PLUGIN)
+        link, target = directory / KUBERNETES_PLUGIN, self.path(KUBERNETES_PLUGIN)
         if link.is_symlink() and link.readlink() == target:
             return
-        fresh = directory / f".{_PLUGIN}.fresh"
+        fresh = directory / f".{KUBERNETES_PLUGIN}.fresh"
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(target)
         fresh.replace(link)

@@ -1,4 +1,4 @@
-module slipway.dev/toolchain/etcd
+module slipway/toolchain/etcd
 
 go 1.26
 

@@ -1,4 +1,4 @@
-module slipway.dev/toolchain/kubernetes
+module slipway/toolchain/kubernetes
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module slipway.dev/toolchain/kwok
+module slipway/toolchain/kwok
 
 go 1.26.0
 

@@ -1,4 +1,4 @@
-module slipway.dev/toolchain/pulumi
+module slipway/toolchain/pulumi
 
 go 1.26
 
