@@ -7,11 +7,14 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
 RUN := $(UV) run --quiet --no-sync
+# Sites behind an inspecting proxy have their own CA in the system store; older uv knows the second name.
+export UV_SYSTEM_CERTS ?= 1
+export UV_NATIVE_TLS ?= 1
 
 .PHONY: help up down status plan test test-fast check toolchain docs bench sync
 
 help: ## Show these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up: sync ## Plan, then build the platform of ENV (default: local, simulated) and follow it until it is ready
 	@$(RUN) slipway plan $(ENV)
