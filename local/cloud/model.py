@@ -58,7 +58,10 @@ class ApiError(Exception):
 
 
 class Account(Protocol):
-    """What rules, bindings and effects may ask of the account. The store implements it; all calls see one transaction."""
+    """What rules, bindings and effects may ask of the account; the store implements it.
+
+    All calls of one operation see one transaction.
+    """
 
     account_id: str
     region: str
@@ -188,6 +191,8 @@ class Lifecycle:
     """True when the supervisor makes it real (control plane, nodes, add-ons)."""
     failure_path: str | None = None
     """Body member with the reasons of a failure, as the API reports them."""
+    complete: "Callable[[dict[str, Json], Context], None] | None" = None
+    """Adds, in place, what the supervisor would (endpoint, certificate) where nothing is made real."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +202,9 @@ class Context:
     account: Account
     name: str
     """Logical name of the resource, for generated descriptions only."""
+    inputs: Mapping[str, Json] = field(default_factory=dict)
+    """The resource's Pulumi inputs (on deletion and read: those in the state), for what only the provider knows,
+    such as ``forceDestroy``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -268,3 +276,7 @@ class CloudPackage:
     seed: Callable[[Account], None] | None = None
     """What an account holds from the beginning (zones, managed policies, default quotas)."""
     default_tags_path: str = "defaultTags.tags"
+    service_names: Mapping[str, str] = field(default_factory=dict)
+    """How the provider spells a service in errors, by the service part of the kind: ``{"ec2": "EC2"}``."""
+    throttling: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Code and message of a service's throttling error, by the service part of the kind."""

@@ -1,0 +1,47 @@
+"""What to do about failures that have happened before."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from cli.events import Diagnostic
+
+_KNOWN: Final = (
+    (
+        r"stack is currently locked",
+        "another update holds the lock, or one was killed: `slipway recover {stack}` finds out",
+    ),
+    (r"pending operation|interrupted while", "an earlier update was killed: run `slipway recover {stack}`"),
+    (
+        r"incorrect passphrase|PULUMI_CONFIG_PASSPHRASE",
+        "the state is encrypted with another passphrase: set the one it was made with",
+    ),
+    (
+        r"is protected|marked.*protect",
+        "it is protected: set `protect: false` in the settings, `up`, then destroy",
+    ),
+    (
+        r"InsufficientInstanceCapacity",
+        "the zone has no such machines now: try another zone, or a reservation (pools[].capacity)",
+    ),
+    (
+        r"ServiceQuotaExceeded|LimitExceeded|QuotaExceeded",
+        "ask for a higher quota, or lower the number in the settings",
+    ),
+    (r"Throttl|RequestLimitExceeded", "the cloud asks for patience: run the same command again"),
+    (r"no resource plugin|could not (load|find) plugin", "a provider plugin is missing: `slipway toolchain build`"),
+    (
+        r"connection refused|no route to host|i/o timeout",
+        "the API server cannot be reached from here: check `access` in the settings",
+    ),
+    (
+        r"is not authorized to perform|AccessDenied|UnauthorizedOperation",
+        "the deployer role lacks a permission; the message names it",
+    ),
+)
+
+
+def hint_for(diagnostics: Iterable[Diagnostic], *, stack: str) -> str | None:
+    """The first known remedy for what was said."""
+    said = "\n".join(item.message for item in diagnostics)
+    return next((hint.format(stack=stack) for pattern, hint in _KNOWN if re.search(pattern, said)), None)

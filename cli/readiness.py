@@ -1,0 +1,340 @@
+"""Is it ready, and if not, why: pure functions from what a stack exports and what its API server shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport, TrainingExport
+
+Json = Mapping[str, Any]
+_TOLD_EVENTS: Final = 2
+_EFA: Final = "vpc.amazonaws.com/efa"
+_PLUGINS: Final = {
+    "nvidia.com/gpu": "the NVIDIA device plugin",
+    "aws.amazon.com/neuron": "the Neuron device plugin",
+    _EFA: "the EFA device plugin",
+}
+FINISHED: Final = frozenset({"Complete", "Failed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterView:
+    """What one API server shows; ``problem`` says why nothing could be read."""
+
+    nodes: Sequence[Json] = ()
+    claims: Sequence[Json] = ()
+    jobs: Sequence[Json] = ()
+    pods: Sequence[Json] = ()
+    events: Sequence[Json] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolState:
+    """Nodes and devices of a pool: as they are, and as they must be."""
+
+    name: str
+    instance_type: str
+    accelerator: str
+    nodes_ready: int
+    nodes: int
+    gpus: int
+    gpus_wanted: int
+    efa_interfaces: int
+    efa_wanted: int
+    reasons: Sequence[str] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Exactly what was asked for, and nothing to add."""
+        return (self.nodes_ready, self.gpus, self.efa_interfaces) == (self.nodes, self.gpus_wanted, self.efa_wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterState:
+    """A cluster with its pools."""
+
+    name: str
+    cluster_name: str
+    version: str
+    endpoint: str
+    pools: Sequence[PoolState]
+    problem: str = ""
+
+    @property
+    def ready(self) -> bool:
+        """Reachable, and every pool complete."""
+        return not self.problem and all(pool.ready for pool in self.pools)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StorageState:
+    """A file system and its claim."""
+
+    name: str
+    kind: str
+    id: str
+    capacity_gib: int
+    claim: str
+    phase: str
+    reasons: Sequence[str] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Bound, or not meant for a claim at all."""
+        return self.phase in {"Bound", "Available"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingState:
+    """A training run and where it stands."""
+
+    name: str
+    run: str
+    namespace: str
+    phase: str
+    nodes: int
+    gpus: int
+    reasons: Sequence[str] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Running or done."""
+        return self.phase in {"Running", "Complete"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentState:
+    """Everything that ``status`` tells."""
+
+    environment: str
+    simulated: bool
+    clusters: Sequence[ClusterState] = ()
+    storage: Sequence[StorageState] = ()
+    training: Sequence[TrainingState] = ()
+    inference: Sequence[Json] = field(default_factory=tuple)
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is missing."""
+        parts: list[bool] = [item.ready for item in self.clusters]
+        parts += [item.ready for item in self.storage]
+        return all([*parts, *(item.ready for item in self.training)])
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why not, in the order in which things depend on each other."""
+        told = [f"cluster {item.name}: {item.problem}" for item in self.clusters if item.problem]
+        told += [
+            f"pool {pool.name}: {reason}" for item in self.clusters for pool in item.pools for reason in pool.reasons
+        ]
+        told += [f"storage {item.name}: {reason}" for item in self.storage for reason in item.reasons]
+        return told + [f"training {item.name}: {reason}" for item in self.training for reason in item.reasons]
+
+
+def assess(outputs: StackOutputs, views: Mapping[str, ClusterView], *, simulated: bool) -> EnvironmentState:
+    """The state of an environment; ``views`` by the settings' name of the cluster."""
+    clusters = [_cluster(item, views.get(item.name, ClusterView(problem="not read"))) for item in outputs.clusters]
+    # One cluster per stack: its volumes and runs are the stack's.
+    view = next(iter(views.values()), ClusterView(problem="the stack has no cluster"))
+    return EnvironmentState(
+        environment=outputs.environment,
+        simulated=simulated,
+        clusters=clusters,
+        storage=[_storage(item, view) for item in outputs.storage],
+        training=[_training(item, view) for item in outputs.training],
+        inference=outputs.inference,
+    )
+
+
+def _cluster(export: ClusterExport, view: ClusterView) -> ClusterState:
+    return ClusterState(
+        name=export.name,
+        cluster_name=export.cluster_name,
+        version=export.version,
+        endpoint=export.endpoint,
+        pools=[pool_state(pool, view) for pool in export.pools],
+        problem=view.problem,
+    )
+
+
+def pool_state(pool: PoolExport, view: ClusterView) -> PoolState:
+    """Counts the Ready nodes of a pool and what they can give to pods."""
+    members = [node for node in view.nodes if _has_labels(node, pool.node_selector)]
+    ready = [node for node in members if node_ready(node)]
+    gpus = sum(_allocatable(node, pool.gpu_resource) for node in ready) if pool.gpu_resource else 0
+    efa = sum(_allocatable(node, _EFA) for node in ready)
+    reasons: list[str] = []
+    if not view.problem:
+        if len(members) != pool.nodes:
+            reasons.append(f"{len(members)} of {pool.nodes} nodes have joined")
+        if len(ready) < len(members):
+            reasons.append(f"{len(members) - len(ready)} nodes are not Ready: {_names(members, ready)}")
+        wanted = {pool.gpu_resource or "": pool.gpus_per_node, _EFA: pool.efa_per_node}
+        reasons += [text for name, count in wanted.items() if name and (text := _device_reason(name, count, ready))]
+    return PoolState(
+        name=pool.name,
+        instance_type=pool.instance_type,
+        accelerator=pool.accelerator_model or "",
+        nodes_ready=len(ready),
+        nodes=pool.nodes,
+        gpus=gpus,
+        gpus_wanted=pool.gpus,
+        efa_interfaces=efa,
+        efa_wanted=pool.efa_interfaces,
+        reasons=reasons,
+    )
+
+
+def _device_reason(resource: str, per_node: int, nodes: Sequence[Json]) -> str:
+    """Why a resource is short: no plugin when a node offers none at all, otherwise a wrong count."""
+    without = [node for node in nodes if _allocatable(node, resource) == 0]
+    short = [node for node in nodes if 0 < _allocatable(node, resource) != per_node]
+    if per_node and without:
+        plugin = _PLUGINS.get(resource, "its device plugin")
+        return f"{len(without)} nodes offer no {resource}: {plugin} is not running on them"
+    if short:
+        return f"{len(short)} nodes offer another number of {resource} than {per_node}: {_names(short, ())}"
+    return ""
+
+
+def _storage(export: StorageExport, view: ClusterView) -> StorageState:
+    if export.claim is None:
+        return _storage_state(export, "Available", ())
+    if view.problem:
+        return _storage_state(export, "Unknown", ())
+    claim = _find(view.claims, export.namespace, export.claim)
+    if claim is None:
+        return _storage_state(export, "Missing", (f"claim {export.namespace}/{export.claim} does not exist",))
+    phase = str(claim.get("status", {}).get("phase", "Pending"))
+    if phase == "Bound":
+        return _storage_state(export, phase, ())
+    told = _events_of(view, "PersistentVolumeClaim", export.namespace, export.claim)
+    return _storage_state(export, phase, (f"claim {export.claim} is {phase}", *told))
+
+
+def _storage_state(export: StorageExport, phase: str, reasons: Sequence[str]) -> StorageState:
+    return StorageState(
+        name=export.name,
+        kind=export.kind,
+        id=export.id,
+        capacity_gib=export.capacity_gib,
+        claim=f"{export.namespace}/{export.claim}" if export.claim else "",
+        phase=phase,
+        reasons=reasons,
+    )
+
+
+def _training(export: TrainingExport, view: ClusterView) -> TrainingState:
+    job = _find(view.jobs, export.namespace, export.job)
+    phase = "Unknown" if view.problem else job_phase(job, export.nodes)
+    reasons: list[str] = []
+    if phase == "Missing":
+        reasons = [f"Job {export.namespace}/{export.job} does not exist"]
+    elif phase == "Failed" and job is not None:
+        reasons = [_condition_text(job, "Failed")]
+    elif phase == "Pending":
+        reasons = waiting_reasons(export, view)
+    return TrainingState(
+        name=export.name,
+        run=export.run,
+        namespace=export.namespace,
+        phase=phase,
+        nodes=export.nodes,
+        gpus=export.gpus,
+        reasons=reasons,
+    )
+
+
+def job_phase(job: Json | None, nodes: int) -> str:
+    """The phase of a run from the conditions and counts of its Job (batch/v1 JobStatus)."""
+    if job is None:
+        return "Missing"
+    status = job.get("status", {})
+    conditions = {item["type"] for item in status.get("conditions", []) if item.get("status") == "True"}
+    for phase, condition in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
+        if condition in conditions:
+            return phase
+    if int(status.get("ready", 0) or 0) + int(status.get("succeeded", 0) or 0) >= nodes:
+        return "Running"
+    return "Pending"
+
+
+def waiting_reasons(run: TrainingExport, view: ClusterView) -> list[str]:
+    """Why the pods of a run do not run, in the scheduler's and the kubelet's own words, each once."""
+    pods = [pod for pod in view.pods if _job_of(pod) == run.job and _namespace(pod) == run.namespace]
+    started = sum(1 for pod in pods if pod.get("status", {}).get("phase") in {"Running", "Succeeded"})
+    told: dict[str, int] = {}
+    for pod in pods:
+        if pod.get("status", {}).get("phase") in {"Running", "Succeeded"}:
+            continue
+        for text in _events_of(view, "Pod", run.namespace, str(pod["metadata"]["name"])) or _scheduling(pod):
+            told[text] = told.get(text, 0) + 1
+    head = f"{started} of {run.nodes} pods run"
+    return [head, *(f"{count} pods: {text}" for text, count in list(told.items())[:_TOLD_EVENTS])]
+
+
+def _scheduling(pod: Json) -> list[str]:
+    return [
+        f"{item.get('reason', '')}: {item['message']}"
+        for item in pod.get("status", {}).get("conditions", [])
+        if item.get("type") == "PodScheduled" and item.get("status") == "False" and item.get("message")
+    ]
+
+
+def _events_of(view: ClusterView, kind: str, namespace: str | None, name: str) -> list[str]:
+    """The latest warnings about one object, newest first, each reason once."""
+    about = [
+        event
+        for event in view.events
+        if event.get("type") == "Warning"
+        and event.get("involvedObject", {}).get("kind") == kind
+        and event.get("involvedObject", {}).get("name") == name
+        and (namespace is None or _namespace(event) == namespace)
+    ]
+    about.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), reverse=True)
+    told: dict[str, str] = {}
+    for event in about:
+        told.setdefault(str(event.get("reason", "")), str(event.get("message", "")))
+    return [f"{reason}: {message}" for reason, message in list(told.items())[:_TOLD_EVENTS]]
+
+
+def node_ready(node: Json) -> bool:
+    """Whether the node's Ready condition is true."""
+    conditions = node.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item.get("status") == "True" for item in conditions)
+
+
+def _allocatable(node: Json, resource: str) -> int:
+    # Extended resources are whole numbers, without a suffix (Kubernetes API conventions).
+    return int(node.get("status", {}).get("allocatable", {}).get(resource, 0))
+
+
+def _has_labels(node: Json, wanted: Mapping[str, str]) -> bool:
+    labels = node["metadata"].get("labels", {})
+    return bool(wanted) and all(labels.get(key) == value for key, value in wanted.items())
+
+
+def _names(nodes: Sequence[Json], without: Sequence[Json]) -> str:
+    names = [str(node["metadata"]["name"]) for node in nodes if node not in without]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004 (a line's worth)
+
+
+def _find(items: Sequence[Json], namespace: str | None, name: str) -> Json | None:
+    return next((item for item in items if item["metadata"]["name"] == name and _namespace(item) == namespace), None)
+
+
+def _namespace(item: Json) -> str | None:
+    namespace = item["metadata"].get("namespace")
+    return None if namespace is None else str(namespace)
+
+
+def _job_of(pod: Json) -> str:
+    return str(pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", ""))
+
+
+def _condition_text(job: Json, kind: str) -> str:
+    for item in job.get("status", {}).get("conditions", []):
+        if item["type"] == kind:
+            return f"{item.get('reason', kind)}: {item.get('message', '')}"
+    return kind

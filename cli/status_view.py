@@ -1,0 +1,127 @@
+"""How a state is told: to people as tables, to scripts as JSON."""
+
+from typing import Any
+
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from cli.readiness import ClusterState, EnvironmentState
+
+
+def to_json(state: EnvironmentState) -> dict[str, Any]:
+    """The document of ``slipway status --json``: members may be added, none is removed or renamed."""
+    return {
+        "environment": state.environment,
+        "simulated": state.simulated,
+        "ready": state.ready,
+        "reasons": state.reasons,
+        "clusters": [_cluster_json(cluster) for cluster in state.clusters],
+        "storage": [
+            {
+                "name": item.name,
+                "kind": item.kind,
+                "id": item.id,
+                "capacity_gib": item.capacity_gib,
+                "ready": item.ready,
+                "phase": item.phase,
+                "claim": item.claim,
+            }
+            for item in state.storage
+        ],
+        "training": [
+            {
+                "name": item.name,
+                "run": item.run,
+                "namespace": item.namespace,
+                "phase": item.phase,
+                "nodes": item.nodes,
+                "gpus": item.gpus,
+            }
+            for item in state.training
+        ],
+        "inference": [dict(item) for item in state.inference],
+    }
+
+
+def _cluster_json(cluster: ClusterState) -> dict[str, Any]:
+    return {
+        "name": cluster.name,
+        "cluster_name": cluster.cluster_name,
+        "version": cluster.version,
+        "endpoint": cluster.endpoint,
+        "ready": cluster.ready,
+        "problem": cluster.problem,
+        "nodes_ready": sum(pool.nodes_ready for pool in cluster.pools),
+        "gpus": sum(pool.gpus for pool in cluster.pools),
+        "efa_interfaces": sum(pool.efa_interfaces for pool in cluster.pools),
+        "pools": [
+            {
+                "name": pool.name,
+                "instance_type": pool.instance_type,
+                "accelerator": pool.accelerator,
+                "ready": pool.ready,
+                "nodes": pool.nodes,
+                "nodes_ready": pool.nodes_ready,
+                "gpus": pool.gpus,
+                "efa_interfaces": pool.efa_interfaces,
+            }
+            for pool in cluster.pools
+        ],
+    }
+
+
+def print_state(state: EnvironmentState, console: Console) -> None:
+    """Tables for people; ends with the reasons when something is not ready."""
+    console.print(Text(title(state), style="bold"))
+    console.print(tables(state))
+    for reason in state.reasons:
+        console.print(Text(f"  not ready: {reason}", style="yellow"), soft_wrap=True)
+
+
+def title(state: EnvironmentState) -> str:
+    """One line: the environment, and that it is simulated."""
+    word = "ready" if state.ready else "not ready"
+    return f"{state.environment}: {word}{' (simulated: no cloud, no GPU, no bill)' if state.simulated else ''}"
+
+
+def tables(state: EnvironmentState) -> Group:
+    """Pools, storage and runs, one table each."""
+    parts: list[Table] = []
+    for cluster in state.clusters:
+        pools = _table(
+            f"cluster {cluster.name} (Kubernetes {cluster.version})", "pool", "type", "nodes", "GPUs", "EFA", ""
+        )
+        for pool in cluster.pools:
+            pools.add_row(
+                pool.name,
+                pool.instance_type,
+                f"{pool.nodes_ready}/{pool.nodes}",
+                f"{pool.gpus}/{pool.gpus_wanted} {pool.accelerator}".strip() if pool.gpus_wanted else "-",
+                f"{pool.efa_interfaces}/{pool.efa_wanted}" if pool.efa_wanted else "-",
+                _mark(pool.ready),
+            )
+        parts.append(pools)
+    if state.storage:
+        storage = _table("storage", "name", "kind", "capacity", "claim", "phase", "")
+        for volume in state.storage:
+            size = f"{volume.capacity_gib:,} GiB"
+            storage.add_row(volume.name, volume.kind, size, volume.claim or "-", volume.phase, _mark(volume.ready))
+        parts.append(storage)
+    if state.training:
+        runs = _table("training", "run", "namespace", "nodes", "GPUs", "phase", "")
+        for run in state.training:
+            runs.add_row(run.run, run.namespace, str(run.nodes), str(run.gpus), run.phase, _mark(run.ready))
+        parts.append(runs)
+    return Group(*parts)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    for column in columns:
+        table.add_column(column, overflow="fold", header_style="dim")
+    return table
+
+
+def _mark(ready: bool) -> Text:  # noqa: FBT001 (a cell's one value)
+    return Text("ready", style="green") if ready else Text("not ready", style="yellow")

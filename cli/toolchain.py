@@ -1,0 +1,82 @@
+"""``slipway toolchain``."""
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli import terminal
+from cli.exits import Exit
+from local.toolchain.report import list_tools
+from local.toolchain.toolchain import clean as remove
+from local.toolchain.toolchain import ensure
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="The executables behind the local environment: the Pulumi engine and a Kubernetes control plane.",
+)
+_HELP = {"help_option_names": ["-h", "--help"]}
+_MEGABYTE = 1_000_000
+
+
+@app.command("list", context_settings=_HELP)
+def list_(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False) -> None:
+    """Show each executable, its version, and where it comes from; exit status 4 when one is missing.
+
+    \b
+    Examples:
+      slipway toolchain list
+      slipway toolchain list --json | jq '.tools[] | select(.ready | not).name'
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+    tools = list_tools()
+    if as_json:
+        terminal.print_json(
+            {"ready": all(tool.ready for tool in tools), "tools": [tool.model_dump() for tool in tools]}
+        )
+    else:
+        table = Table("executable", "version", "from", "size", box=None, padding=(0, 2), header_style="dim")
+        for tool in tools:
+            size = f"{tool.size_bytes / _MEGABYTE:,.1f} MB" if tool.size_bytes else ""
+            table.add_row(tool.name, tool.version, tool.origin or "missing", size)
+        out = terminal.output()
+        out.print(table)
+        for directory in sorted({str(tool.path.parent) for tool in tools if tool.path}):
+            out.print(f"  in {directory}", style="dim", soft_wrap=True)
+    if not all(tool.ready for tool in tools):
+        raise typer.Exit(Exit.NO_TOOLCHAIN)
+
+
+@app.command(context_settings=_HELP)
+def build() -> None:
+    """Make what is missing: download it where that is possible, else build it with Go (25 minutes on two cores, once).
+
+    An interrupted build goes on where it was; two builds at once wait for each other.
+
+    \b
+    Example:
+      slipway toolchain build
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+    console = terminal.messages()
+    toolchain = ensure(console=console)
+    console.print(f"the toolchain is complete: {terminal.counted(len(toolchain.tools), 'executable')}")
+
+
+@app.command(context_settings=_HELP)
+def clean(
+    *, everything: Annotated[bool, typer.Option("--all", help="Also the executables of the present pins.")] = False
+) -> None:
+    """Remove executables that no pin names any more.
+
+    \b
+    Examples:
+      slipway toolchain clean
+      slipway toolchain clean --all
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+    removed = remove(everything=everything)
+    for path in removed:
+        terminal.output().print(f"removed {path}", soft_wrap=True)
+    if not removed:
+        terminal.output().print("there was nothing to remove")

@@ -1,0 +1,107 @@
+"""A file system that already exists, as a volume that pods of one namespace can mount."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components import tokens
+from components.kubernetes.quantities import gibibytes
+from components.ordering import after
+from components.outputs import StorageOutputs
+
+ZONE_LABEL = "topology.kubernetes.io/zone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LustreVolumeArgs:
+    """``storage`` as the claim ``claim`` of ``namespace``; ``ready`` is what must be there first (the CSI driver)."""
+
+    storage: StorageOutputs
+    namespace: pulumi.Input[str]
+    namespace_name: str
+    """The same as plain text: volumes are cluster-wide, and their names carry it."""
+    claim: str
+    ready: Sequence[pulumi.Output[str] | pulumi.Resource] = ()
+
+
+def volume_name(namespace: str, claim: str) -> str:
+    """The persistent volume's name. One volume serves one claim, so every namespace has its own."""
+    return f"{namespace}-{claim}"
+
+
+def volume_spec(args: LustreVolumeArgs, *, handle: pulumi.Input[str]) -> dict[str, Any]:
+    """Spec of a statically provisioned volume (aws-fsx-csi-driver, static provisioning).
+
+    Retain: the file system outlives the cluster's view of it. The claim is reserved, so that no other one binds.
+    """
+    storage = args.storage
+    spec: dict[str, Any] = {
+        "capacity": {"storage": gibibytes(storage.capacity_gib)},
+        "volumeMode": "Filesystem",
+        "accessModes": ["ReadWriteMany"],
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "",
+        "mountOptions": list(storage.mount_options),
+        "claimRef": {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "name": args.claim,
+            "namespace": args.namespace_name,
+        },
+        "csi": {"driver": storage.driver, "volumeHandle": handle, "volumeAttributes": dict(storage.attributes)},
+    }
+    if storage.zone is not None:
+        term = {"matchExpressions": [{"key": ZONE_LABEL, "operator": "In", "values": [storage.zone]}]}
+        spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [term]}}
+    return spec
+
+
+def claim_spec(args: LustreVolumeArgs) -> dict[str, Any]:
+    """Spec of the claim: an empty storage class keeps the default class from making a second file system."""
+    return {
+        "accessModes": ["ReadWriteMany"],
+        "storageClassName": "",
+        "volumeName": volume_name(args.namespace_name, args.claim),
+        "resources": {"requests": {"storage": gibibytes(args.storage.capacity_gib)}},
+    }
+
+
+class LustreVolume(pulumi.ComponentResource):
+    """A static persistent volume and its claim. Holds no data itself: deleting it leaves the file system alone."""
+
+    claim: pulumi.Output[str]
+    volume: pulumi.Output[str]
+
+    def __init__(self, name: str, args: LustreVolumeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(tokens.of(self), name, None, opts)
+        volume = self._create_volume(name, args)
+        claim = self._create_claim(name, args, volume)
+        self.volume = volume.metadata.name
+        self.claim = claim.metadata.name
+        self.register_outputs({"claim": self.claim, "volume": self.volume})
+
+    def _create_volume(self, name: str, args: LustreVolumeArgs) -> k8s.core.v1.PersistentVolume:
+        spec: Any = volume_spec(args, handle=args.storage.handle)
+        return k8s.core.v1.PersistentVolume(
+            f"{name}-volume",
+            metadata={
+                "name": volume_name(args.namespace_name, args.claim),
+                "labels": {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/storage": args.storage.name},
+            },
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after(args.storage.ready, *args.ready)),
+        )
+
+    def _create_claim(
+        self, name: str, args: LustreVolumeArgs, volume: k8s.core.v1.PersistentVolume
+    ) -> k8s.core.v1.PersistentVolumeClaim:
+        spec: Any = claim_spec(args)
+        return k8s.core.v1.PersistentVolumeClaim(
+            f"{name}-claim",
+            metadata={"name": args.claim, "namespace": args.namespace},
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[volume]),
+        )

@@ -1,0 +1,21 @@
+"""Kubernetes quantities, spelled as the API server stores them.
+
+The server writes 8192Gi as 8Ti. A declaration that spells it otherwise looks changed after every refresh.
+"""
+
+_SUFFIXES = ("Mi", "Gi", "Ti", "Pi")
+_STEP = 1024
+
+
+def mebibytes(amount: int) -> str:
+    """``amount`` MiB with the largest suffix that leaves a whole number (apimachinery, resource.Quantity)."""
+    for suffix in _SUFFIXES[:-1]:
+        if amount == 0 or amount % _STEP:
+            return f"{amount}{suffix}" if amount else "0"
+        amount //= _STEP
+    return f"{amount}{_SUFFIXES[-1]}"
+
+
+def gibibytes(amount: int) -> str:
+    """``amount`` GiB, likewise."""
+    return mebibytes(amount * _STEP)

@@ -1,0 +1,71 @@
+"""Every version that the kit pins, in one place. The renovate comments let a bot raise them.
+
+None of these was read live from its publisher: each is the newest seen in a dated snapshot, named beside it. Compare
+with the publisher before a release.
+"""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+KUBERNETES = "1.36"
+"""EKS takes the minor version; the newest seen is 1.36 (control plane modules v1.36.3)."""
+
+EKS_ADDONS = MappingProxyType(
+    {
+        # None: EKS installs its default version for the cluster's Kubernetes version. No dated list of add-on
+        # versions for 1.36 was available, and a made-up one would be refused by the API.
+        "aws-fsx-csi-driver": None,
+        "coredns": None,
+        "eks-node-monitoring-agent": None,
+        "eks-pod-identity-agent": None,
+        "kube-proxy": None,
+        "vpc-cni": None,
+    }
+)
+"""Version per EKS add-on; efa-only interfaces need vpc-cni 1.18.5 or newer (EKS user guide, node-efa)."""
+
+LUSTRE = "2.15"
+"""Lustre server version: AL2023 and Bottlerocket clients cannot mount older ones (aws-fsx-csi-driver issue 437)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """One Helm chart; ``repository`` is its publisher's, which the setting ``charts.mirror`` replaces."""
+
+    name: str
+    version: str
+    repository: str
+    source: str
+    """Where the version was seen, and when."""
+
+
+CHARTS = MappingProxyType(
+    {
+        chart.name: chart
+        for chart in (
+            # renovate: datasource=helm depName=nvidia-device-plugin registryUrl=https://nvidia.github.io/k8s-device-plugin
+            Chart(
+                name="nvidia-device-plugin",
+                version="0.20.0",
+                repository="https://nvidia.github.io/k8s-device-plugin",
+                source="bundled by NVIDIA gpu-operator v26.7.0; not read live",
+            ),
+            # renovate: datasource=helm depName=aws-efa-k8s-device-plugin registryUrl=https://aws.github.io/eks-charts
+            Chart(
+                name="aws-efa-k8s-device-plugin",
+                version="v0.5.3",
+                repository="https://aws.github.io/eks-charts",
+                source="NVIDIA/aicr v0.11.1, 2026-03-21; not read live",
+            ),
+        )
+    }
+)
+"""Charts by name."""
+
+IMAGES = MappingProxyType(
+    {
+        # renovate: datasource=docker depName=pytorch/pytorch
+        "pytorch": "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime",
+    }
+)
+"""Images by purpose; the PyTorch tag is the one of kubeflow/trainer v2.3.0's runtime (2026-08-21), not read live."""

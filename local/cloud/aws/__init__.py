@@ -1,0 +1,1 @@
+"""AWS for the simulator: bindings (data), rules (pure functions) and the facts that both use."""

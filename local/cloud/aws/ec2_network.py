@@ -1,0 +1,399 @@
+"""EC2: VPC, subnet, internet gateway, elastic IP, NAT gateway."""
+
+from ipaddress import ip_network
+
+from local.cloud.aws.binding import bind, calls, service_made
+from local.cloud.aws.common import arn, get, iso_time, public_address
+from local.cloud.aws.facts import zone_id, zone_name, zones
+from local.cloud.model import Account, CloudObject, Context, Reference
+from local.cloud.values import Json
+
+VPC_REFERENCE = Reference(
+    body_path="VpcId",
+    kind="ec2:Vpc",
+    missing_code="InvalidVpcID.NotFound",
+    missing_message="The vpc ID '{value}' does not exist",
+    in_use_message="The vpc '{target}' has dependencies and cannot be deleted.",
+)
+SUBNET_REFERENCE = Reference(
+    body_path="SubnetId",
+    kind="ec2:Subnet",
+    missing_code="InvalidSubnetID.NotFound",
+    missing_message="The subnet ID '{value}' does not exist",
+    in_use_message="The subnet '{target}' has dependencies and cannot be deleted.",
+)
+ALL_TRAFFIC = "-1"
+
+
+def own(account: Account, name: str) -> str:
+    """The account-wide part of an EC2 ARN of ``name``, for example ``vpc/vpc-0a…``."""
+    return arn("ec2", name, account)
+
+
+def _compute_vpc(body: dict[str, Json], context: Context) -> None:
+    account = context.account
+    body["VpcId"] = account.new_id("vpc-")
+    body["OwnerId"] = account.account_id
+    body["State"] = "available"
+    body["IsDefault"] = False
+    body["DhcpOptionsId"] = "dopt-0000000000000000a"  # the region's default set; every account has one
+    association = {"AssociationId": account.new_id("vpc-cidr-assoc-"), "CidrBlock": body.get("CidrBlock")}
+    body["CidrBlockAssociationSet"] = [association | {"CidrBlockState": {"State": "associated"}}]
+
+
+def _furnish_vpc(vpc: CloudObject, context: Context) -> None:
+    """What CreateVpc makes besides: a security group, a route table, a network ACL (VPC user guide, Default VPC parts)."""
+    account, owner = context.account, {"VpcId": vpc.id, "OwnerId": context.account.account_id}
+    group = account.new_id("sg-")
+    everyone = {"IpProtocol": ALL_TRAFFIC, "IpRanges": [{"CidrIp": "0.0.0.0/0"}], "UserIdGroupPairs": []}
+    itself = {"IpProtocol": ALL_TRAFFIC, "IpRanges": [], "UserIdGroupPairs": [{"GroupId": group}]}
+    body = owner | {
+        "GroupId": group,
+        "GroupName": "default",
+        "Description": "default VPC security group",
+        "SecurityGroupArn": own(account, f"security-group/{group}"),
+        "IpPermissions": [itself],
+        "IpPermissionsEgress": [everyone],
+        "Tags": [],
+    }
+    account.put(service_made("ec2:SecurityGroup", group, body, context))
+    table, association = account.new_id("rtb-"), account.new_id("rtbassoc-")
+    main = {"RouteTableAssociationId": association, "RouteTableId": table, "Main": True}
+    local = {"DestinationCidrBlock": vpc.body["CidrBlock"], "GatewayId": "local", "State": "active"}
+    body = owner | {
+        "RouteTableId": table,
+        "Associations": [main | {"AssociationState": {"State": "associated"}}],
+        "Routes": [local | {"Origin": "CreateRouteTable"}],
+        "Tags": [],
+    }
+    account.put(service_made("ec2:RouteTable", table, body, context))
+    acl = account.new_id("acl-")
+    body = owner | {"NetworkAclId": acl, "IsDefault": True, "Associations": [], "Entries": [], "Tags": []}
+    account.put(service_made("ec2:NetworkAcl", acl, body, context))
+
+
+def default_group(account: Account, vpc_id: str) -> CloudObject | None:
+    """The VPC's default security group."""
+    found = account.find("ec2:SecurityGroup", VpcId=vpc_id, GroupName="default")
+    return found[0] if found else None
+
+
+def main_table(account: Account, vpc_id: str) -> CloudObject | None:
+    """The VPC's main route table."""
+    tables = account.find("ec2:RouteTable", VpcId=vpc_id)
+    return next((table for table in tables if any(a.get("Main") for a in table.body.get("Associations", []))), None)
+
+
+def _empty_vpc(vpc: CloudObject, context: Context) -> None:
+    account = context.account
+    for kind, found in (
+        ("ec2:SecurityGroup", default_group(account, vpc.id)),
+        ("ec2:RouteTable", main_table(account, vpc.id)),
+    ):
+        if found is not None:
+            account.remove(kind, found.id)
+    for acl in account.find("ec2:NetworkAcl", VpcId=vpc.id):
+        account.remove(acl.kind, acl.id)
+
+
+def _vpc_state(vpc: CloudObject, account: Account) -> dict[str, Json]:
+    group, table = default_group(account, vpc.id), main_table(account, vpc.id)
+    acls = account.find("ec2:NetworkAcl", VpcId=vpc.id)
+    return {
+        "arn": own(account, f"vpc/{vpc.id}"),
+        "defaultSecurityGroupId": group.id if group else "",
+        "mainRouteTableId": table.id if table else "",
+        "defaultRouteTableId": table.id if table else "",
+        "defaultNetworkAclId": acls[0].id if acls else "",
+        "ipv6AssociationId": "",
+        "ipv6CidrBlock": "",
+    }
+
+
+VPC = bind(
+    "aws:ec2/vpc:Vpc",
+    "ec2:Vpc",
+    calls("CreateVpc", "DeleteVpc", "ModifyVpcAttribute"),
+    identity="{VpcId}",
+    create_only=("cidrBlock", "instanceTenancy", "ipv4IpamPoolId", "ipv4NetmaskLength", "ipv6IpamPoolId"),
+    defaults={
+        "InstanceTenancy": "default",
+        "EnableDnsSupport": True,
+        "EnableDnsHostnames": False,
+        "EnableNetworkAddressUsageMetrics": False,
+        "AssignGeneratedIpv6CidrBlock": False,
+    },
+    compute=_compute_vpc,
+    after_create=_furnish_vpc,
+    before_delete=_empty_vpc,
+    to_state=_vpc_state,
+)
+
+
+def zone_of(body: Json, region: str) -> str:
+    """The zone name of a request that may name the zone by id or leave the choice to EC2 (then: the first)."""
+    if get(body, "AvailabilityZone"):
+        return str(body["AvailabilityZone"])
+    if get(body, "AvailabilityZoneId"):
+        return zone_name(region, str(body["AvailabilityZoneId"])) or ""
+    return zones(region)[0].name
+
+
+def _compute_subnet(body: dict[str, Json], context: Context) -> None:
+    account = context.account
+    body["SubnetId"] = account.new_id("subnet-")
+    body["SubnetArn"] = own(account, f"subnet/{body['SubnetId']}")
+    body["OwnerId"] = account.account_id
+    body["State"] = "available"
+    body["DefaultForAz"] = False
+    body["AvailabilityZone"] = zone_of(body, account.region)
+    body["AvailabilityZoneId"] = zone_id(account.region, body["AvailabilityZone"])
+    prefix = int(str(body["CidrBlock"]).split("/")[1])
+    body["AvailableIpAddressCount"] = 2 ** (32 - prefix) - 5  # EC2 keeps five addresses of every subnet
+    options = body.setdefault("PrivateDnsNameOptionsOnLaunch", {})
+    options.setdefault("HostnameType", "ip-name")
+    options.setdefault("EnableResourceNameDnsARecord", False)
+    options.setdefault("EnableResourceNameDnsAAAARecord", False)
+
+
+SUBNET = bind(
+    "aws:ec2/subnet:Subnet",
+    "ec2:Subnet",
+    calls("CreateSubnet", "DeleteSubnet", "ModifySubnetAttribute"),
+    identity="{SubnetId}",
+    create_only=("vpcId", "cidrBlock", "availabilityZone", "availabilityZoneId", "ipv6Native", "outpostArn"),
+    fields={
+        "arn": "SubnetArn",
+        "enableDns64": "EnableDns64",
+        "privateDnsHostnameTypeOnLaunch": "PrivateDnsNameOptionsOnLaunch.HostnameType",
+        "enableResourceNameDnsARecordOnLaunch": "PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsARecord",
+        "enableResourceNameDnsAaaaRecordOnLaunch": "PrivateDnsNameOptionsOnLaunch.EnableResourceNameDnsAAAARecord",
+    },
+    defaults={
+        "MapPublicIpOnLaunch": False,
+        "AssignIpv6AddressOnCreation": False,
+        "EnableDns64": False,
+        "Ipv6Native": False,
+    },
+    compute=_compute_subnet,
+    references=(VPC_REFERENCE,),
+    to_state=lambda _item, _account: {"ipv6CidrBlockAssociationId": ""},
+)
+
+
+def _gateway_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
+    vpc_id = inputs.get("vpcId")
+    return {"Attachments": [{"VpcId": vpc_id, "State": "available"}] if vpc_id is not None else []}
+
+
+def _compute_gateway(body: dict[str, Json], context: Context) -> None:
+    body["InternetGatewayId"] = context.account.new_id("igw-")
+    body["OwnerId"] = context.account.account_id
+
+
+def _gateway_state(item: CloudObject, account: Account) -> dict[str, Json]:
+    attached = item.body.get("Attachments") or []
+    return {
+        "arn": own(account, f"internet-gateway/{item.id}"),
+        **({"vpcId": attached[0]["VpcId"]} if attached else {}),
+    }
+
+
+INTERNET_GATEWAY = bind(
+    "aws:ec2/internetGateway:InternetGateway",
+    "ec2:InternetGateway",
+    calls("CreateInternetGateway", "DeleteInternetGateway", "AttachInternetGateway"),
+    identity="{InternetGatewayId}",
+    to_body=_gateway_body,
+    compute=_compute_gateway,
+    references=(
+        Reference(
+            body_path="Attachments[].VpcId",
+            kind="ec2:Vpc",
+            missing_code="InvalidVpcID.NotFound",
+            missing_message="The vpc ID '{value}' does not exist",
+            in_use_message="The vpc '{target}' has dependencies and cannot be deleted.",
+        ),
+    ),
+    to_state=_gateway_state,
+)
+
+
+def _compute_address(body: dict[str, Json], context: Context) -> None:
+    body["AllocationId"] = context.account.new_id("eipalloc-")
+    body["PublicIp"] = public_address(body["AllocationId"])
+    body["NetworkBorderGroup"] = body.get("NetworkBorderGroup") or context.account.region
+
+
+def _address_state(item: CloudObject, account: Account) -> dict[str, Json]:
+    body = item.body
+    zone = "compute-1" if account.region == "us-east-1" else f"{account.region}.compute"
+    return {
+        "arn": own(account, f"elastic-ip/{item.id}"),
+        "publicDns": f"ec2-{str(body['PublicIp']).replace('.', '-')}.{zone}.amazonaws.com",
+        "networkInterface": body.get("NetworkInterfaceId", ""),
+        "instance": body.get("InstanceId", ""),
+        "associationId": body.get("AssociationId", ""),
+        "privateIp": body.get("PrivateIpAddress", ""),
+        "carrierIp": "",
+        "customerOwnedIp": "",
+        "privateDns": "",
+        "ptrRecord": "",
+    }
+
+
+EIP = bind(
+    "aws:ec2/eip:Eip",
+    "ec2:Address",
+    calls("AllocateAddress", "ReleaseAddress", "AssociateAddress"),
+    identity="{AllocationId}",
+    create_only=("domain", "address", "networkBorderGroup", "publicIpv4Pool", "customerOwnedIpv4Pool", "ipamPoolId"),
+    defaults={"Domain": "vpc", "PublicIpv4Pool": "amazon"},
+    fields={"instance": "InstanceId", "networkInterface": "NetworkInterfaceId"},
+    compute=_compute_address,
+    to_state=_address_state,
+)
+
+
+def _nat_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
+    address: dict[str, Json] = {"IsPrimary": True}
+    if inputs.get("allocationId") is not None:
+        address["AllocationId"] = inputs["allocationId"]
+    if inputs.get("privateIp") is not None:
+        address["PrivateIp"] = inputs["privateIp"]
+    return {
+        "SubnetId": inputs.get("subnetId"),
+        "NatGatewayAddresses": [address],
+        "ConnectivityType": inputs.get("connectivityType"),
+        "AvailabilityMode": inputs.get("availabilityMode"),
+    }
+
+
+def _compute_nat(body: dict[str, Json], context: Context) -> None:
+    account = context.account
+    subnet = account.get("ec2:Subnet", str(body["SubnetId"]))
+    body["NatGatewayId"] = account.new_id("nat-")
+    body["VpcId"] = subnet.body["VpcId"] if subnet else ""
+    body["State"] = "available"
+    body["CreateTime"] = iso_time(account)
+    address = body["NatGatewayAddresses"][0]
+    elastic = account.get("ec2:Address", str(address.get("AllocationId", "")))
+    address["NetworkInterfaceId"] = account.new_id("eni-")
+    address.setdefault("PrivateIp", host_address(subnet, account) if subnet else "")
+    address["Status"] = "succeeded"
+    if elastic is not None:
+        address["PublicIp"] = elastic.body["PublicIp"]
+        address["AssociationId"] = account.new_id("eipassoc-")
+
+
+def host_address(subnet: CloudObject, account: Account) -> str:
+    """The next address of a subnet that no interface has; the first four belong to EC2."""
+    used = {eni.body.get("PrivateIpAddress") for eni in account.find("ec2:NetworkInterface", SubnetId=subnet.id)}
+    hosts = list(ip_network(str(subnet.body["CidrBlock"])))[4:-1]
+    return next((str(host) for host in hosts if str(host) not in used), "")
+
+
+def interface(subnet: CloudObject, context: Context, **extra: Json) -> CloudObject:
+    """A network interface that a service makes in a subnet; ``extra`` overrides members of the EC2 shape."""
+    account = context.account
+    identifier = str(extra.pop("NetworkInterfaceId", "")) or account.new_id("eni-")
+    body: dict[str, Json] = {
+        "NetworkInterfaceId": identifier,
+        "SubnetId": subnet.id,
+        "VpcId": subnet.body["VpcId"],
+        "AvailabilityZone": subnet.body["AvailabilityZone"],
+        "OwnerId": account.account_id,
+        "PrivateIpAddress": extra.pop("PrivateIpAddress", "") or host_address(subnet, account),
+        "InterfaceType": "interface",
+        "RequesterManaged": True,
+        "Status": "in-use",
+        "Groups": [],
+        "TagSet": [],
+    }
+    return service_made("ec2:NetworkInterface", identifier, body | extra, context)
+
+
+def _plug_nat(nat: CloudObject, context: Context) -> None:
+    account, address = context.account, nat.body["NatGatewayAddresses"][0]
+    subnet = account.get("ec2:Subnet", str(nat.body["SubnetId"]))
+    if subnet is None:
+        return
+    account.put(
+        interface(
+            subnet,
+            context,
+            NetworkInterfaceId=address["NetworkInterfaceId"],
+            PrivateIpAddress=address["PrivateIp"],
+            InterfaceType="nat_gateway",
+            Description=f"Interface for NAT Gateway {nat.id}",
+        )
+    )
+    elastic = account.get("ec2:Address", str(address.get("AllocationId", "")))
+    if elastic is not None:
+        elastic.body |= {
+            "AssociationId": address["AssociationId"],
+            "NetworkInterfaceId": address["NetworkInterfaceId"],
+            "PrivateIpAddress": address["PrivateIp"],
+            "NetworkInterfaceOwnerId": account.account_id,
+        }
+        account.put(elastic)
+
+
+def _unplug_nat(nat: CloudObject, context: Context) -> None:
+    address = nat.body["NatGatewayAddresses"][0]
+    context.account.remove("ec2:NetworkInterface", str(address["NetworkInterfaceId"]))
+    elastic = context.account.get("ec2:Address", str(address.get("AllocationId", "")))
+    if elastic is not None:
+        for member in ("AssociationId", "NetworkInterfaceId", "PrivateIpAddress", "NetworkInterfaceOwnerId"):
+            elastic.body.pop(member, None)
+        context.account.put(elastic)
+
+
+def _keep_nat(before: CloudObject, after: CloudObject, context: Context) -> None:
+    old, new = before.body["NatGatewayAddresses"][0], after.body["NatGatewayAddresses"][0]
+    after.body["NatGatewayAddresses"] = [{**old, **new}]
+    context.account.put(after)
+
+
+def _nat_state(item: CloudObject, _account: Account) -> dict[str, Json]:
+    address = item.body["NatGatewayAddresses"][0]
+    given = {"allocationId": address["AllocationId"]} if "AllocationId" in address else {}
+    return given | {
+        "associationId": address.get("AssociationId", ""),
+        "networkInterfaceId": address.get("NetworkInterfaceId", ""),
+        "privateIp": address.get("PrivateIp", ""),
+        "publicIp": address.get("PublicIp", ""),
+        "autoProvisionZones": "",
+        "autoScalingIps": "",
+        "regionalNatGatewayAddresses": [],
+        "regionalNatGatewayAutoMode": "",
+        "routeTableId": "",
+    }
+
+
+NAT_GATEWAY = bind(
+    "aws:ec2/natGateway:NatGateway",
+    "ec2:NatGateway",
+    calls("CreateNatGateway", "DeleteNatGateway", "TagResources"),
+    identity="{NatGatewayId}",
+    create_only=("allocationId", "subnetId", "connectivityType", "privateIp", "availabilityMode"),
+    defaults={"ConnectivityType": "public", "AvailabilityMode": "zonal"},
+    to_body=_nat_body,
+    compute=_compute_nat,
+    after_create=_plug_nat,
+    after_update=_keep_nat,
+    before_delete=_unplug_nat,
+    references=(
+        SUBNET_REFERENCE,
+        Reference(
+            body_path="NatGatewayAddresses[].AllocationId",
+            kind="ec2:Address",
+            missing_code="InvalidAllocationID.NotFound",
+            missing_message="The allocation ID '{value}' does not exist",
+            in_use_code="InvalidIPAddress.InUse",
+            in_use_message="Address {target} is in use.",
+        ),
+    ),
+    to_state=_nat_state,
+)
+BINDINGS = (VPC, SUBNET, INTERNET_GATEWAY, EIP, NAT_GATEWAY)

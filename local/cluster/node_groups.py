@@ -1,0 +1,209 @@
+"""Managed node groups: instances in the account, nodes in the cluster, and a status that follows both."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from components.accelerators import UnknownInstanceTypeError
+from local.cloud.model import CloudObject
+from local.cloud.store import SqliteStore
+from local.cluster.cloud_facts import CLUSTER, NODE_GROUP, NodeTemplate, node_template
+from local.cluster.concurrency import for_each
+from local.cluster.instances import LaunchError, instances_of, launch, terminate
+from local.cluster.kube import Kube, KubeError
+from local.cluster.machines import Machine, machine
+from local.cluster.nodes import NodeFacts, node_object
+from local.cluster.views import NodeView, PodView
+
+_LOG = logging.getLogger(__name__)
+_TOO_MANY_REQUESTS = 429
+_EVICTION_SECONDS = 20.0
+_EVICTION_POLL_SECONDS = 0.5
+_SETTLED = frozenset({"ACTIVE", "DEGRADED"})
+_FAILED = "CREATE_FAILED"
+
+
+@dataclass(frozen=True)
+class ClusterView:
+    """The cluster as it is known right now."""
+
+    nodes: Mapping[str, NodeView]
+    pods: Mapping[str, PodView]
+
+
+@dataclass(frozen=True)
+class NodeNetwork:
+    """How a node is seen from the VPC."""
+
+    security_groups: tuple[str, ...] = ()
+    address: str = "0.0.0.0"  # noqa: S104 - an address that matches no rule, nothing binds to it
+
+
+class NodeGroups:
+    """Reconciles the node groups of one cluster; every call looks at the whole state and does what is missing."""
+
+    def __init__(self, store: SqliteStore, cluster: str, kube: Kube) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._kube = kube
+        self.machines: dict[str, Machine] = {}
+        """By node name; the device resources come from here."""
+        self.networks: dict[str, NodeNetwork] = {}
+        """By node name."""
+
+    async def reconcile(self, view: ClusterView) -> None:
+        """One pass over all node groups, and over nodes whose group is gone."""
+        cluster = self._store.get(CLUSTER, self._cluster)
+        groups = self._store.find(NODE_GROUP, clusterName=self._cluster)
+        if cluster is None:
+            return
+        for group in groups:
+            try:
+                await self._reconcile_group(group, cluster, view)
+            except LaunchError as error:
+                self._fail(group, error.code, error.message)
+            except UnknownInstanceTypeError as error:
+                self._fail(group, "AsgInstanceLaunchFailures", f"Could not launch On-Demand Instances. {error}")
+
+    async def _reconcile_group(self, group: CloudObject, cluster: CloudObject, view: ClusterView) -> None:
+        name, status = group.body["nodegroupName"], group.body.get("status")
+        instances = instances_of(self._store, self._cluster, name)
+        mine = {node.name: node for node in view.nodes.values() if node.node_group == name}
+        if status == "DELETING":
+            await self._delete(group, instances, mine, view)
+            return
+        if status == _FAILED:
+            return
+        template = node_template(self._store, group.body, cluster.body)
+        desired = int((group.body.get("scalingConfig") or {}).get("desiredSize", 0))
+        if len(instances) < desired:
+            missing = desired - len(instances)
+            subnets = group.body.get("subnets") or ()
+            launch(self._store, template, cluster=self._cluster, group=name, subnets=subnets, count=missing)
+            instances = instances_of(self._store, self._cluster, name)
+        elif len(instances) > desired:
+            leaving = instances[desired:]
+            await self._remove_nodes(
+                [item.body["PrivateDnsName"] for item in leaving if item.body["PrivateDnsName"] in mine], view
+            )
+            terminate(self._store, leaving)
+            instances = instances[:desired]
+        await self._sync_nodes(group, template, instances, mine, view)
+        self._settle(group, template, instances, view)
+
+    async def _sync_nodes(
+        self,
+        group: CloudObject,
+        template: NodeTemplate,
+        instances: Sequence[CloudObject],
+        mine: Mapping[str, NodeView],
+        view: ClusterView,
+    ) -> None:
+        wanted = self._facts(group, template, instances)
+        for facts in wanted:
+            self.machines[facts.name] = facts.machine
+            self.networks[facts.name] = NodeNetwork(tuple(template.security_groups), facts.private_ip)
+        missing = [facts for facts in wanted if facts.name not in view.nodes]
+        await for_each(missing, lambda facts: self._kube.create("/api/v1/nodes", node_object(facts)))
+        names = {facts.name for facts in wanted}
+        await self._remove_nodes([name for name in mine if name not in names], view)
+
+    def _facts(self, group: CloudObject, template: NodeTemplate, instances: Sequence[CloudObject]) -> list[NodeFacts]:
+        made = machine(template.instance_type, efa_interfaces=template.efa_interfaces, disk_gib=template.disk_gib)
+        body = group.body
+        return [
+            NodeFacts(
+                cluster=self._cluster,
+                node_group=body["nodegroupName"],
+                instance_id=item.id,
+                machine=made,
+                private_ip=item.body["PrivateIpAddress"],
+                region=item.region,
+                zone=item.body["Placement"]["AvailabilityZone"],
+                position=position,
+                placement_group=template.placement_group,
+                capacity_type=body.get("capacityType") or "ON_DEMAND",
+                ami_type=body.get("amiType") or "CUSTOM",
+                launch_template_id=template.launch_template_id,
+                launch_template_version=template.launch_template_version,
+                labels=body.get("labels") or {},
+                taints=body.get("taints") or (),
+            )
+            for position, item in enumerate(instances)
+        ]
+
+    def _settle(
+        self, group: CloudObject, template: NodeTemplate, instances: Sequence[CloudObject], view: ClusterView
+    ) -> None:
+        names = {item.body["PrivateDnsName"] for item in instances}
+        ready = all(name in view.nodes and view.nodes[name].ready for name in names)
+        gone = any(
+            node.node_group == group.body["nodegroupName"] and node.name not in names for node in view.nodes.values()
+        )
+        if group.body.get("status") not in _SETTLED and ready and not gone:
+            _LOG.info("node group %s: %d x %s ready", group.id, len(instances), template.instance_type)
+            self._set_status(group, "ACTIVE", [])
+
+    async def _delete(
+        self, group: CloudObject, instances: Sequence[CloudObject], mine: Mapping[str, NodeView], view: ClusterView
+    ) -> None:
+        await self._remove_nodes(list(mine), view)
+        terminate(self._store, instances)
+        self._store.remove(NODE_GROUP, group.id)
+        _LOG.info("node group %s: removed with %d nodes", group.id, len(mine))
+
+    async def _remove_nodes(self, names: Sequence[str], view: ClusterView) -> None:
+        """Cordon, evict (disruption budgets are respected for a while), remove."""
+        if not names:
+            return
+        leaving = set(names)
+        await for_each(names, lambda name: self._kube.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}}))
+        pods = [pod for pod in view.pods.values() if pod.node in leaving]
+        await for_each([pod for pod in pods if pod.owner_kind != "DaemonSet"], self._evict)
+        await for_each(names, lambda name: self._kube.delete(f"/api/v1/nodes/{name}"))
+        # What a kubelet leaves behind on a terminated machine goes without a grace period.
+        await for_each(pods, lambda pod: self._kube.delete(_pod_path(pod), grace_seconds=0))
+        for name in names:
+            self.machines.pop(name, None)
+            self.networks.pop(name, None)
+
+    async def _evict(self, pod: PodView) -> None:
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": pod.namespace},
+        }
+        deadline = asyncio.get_running_loop().time() + _EVICTION_SECONDS
+        while True:
+            try:
+                await self._kube.request("POST", f"{_pod_path(pod)}/eviction", eviction)
+            except KubeError as error:
+                if error.status == _TOO_MANY_REQUESTS and asyncio.get_running_loop().time() < deadline:
+                    await asyncio.sleep(_EVICTION_POLL_SECONDS)
+                    continue
+            return
+
+    def _fail(self, group: CloudObject, code: str, message: str) -> None:
+        _LOG.warning("node group %s: %s: %s", group.id, code, message)
+        creating = group.body.get("status") == "CREATING"
+        issue: dict[str, object] = {"code": code, "message": message, "resourceIds": [group.body["nodegroupName"]]}
+        self._set_status(group, _FAILED if creating else "DEGRADED", [issue])
+
+    def _set_status(self, group: CloudObject, status: str, issues: list[dict[str, object]]) -> None:
+        with self._store.transaction():
+            current = self._store.get(NODE_GROUP, group.id)
+            # A delete or an update that arrived meanwhile has the last word.
+            if current is None or current.body.get("status") != group.body.get("status"):
+                return
+            if current.body.get("scalingConfig") != group.body.get("scalingConfig"):
+                return
+            if current.body["status"] == status and (current.body.get("health") or {}).get("issues", []) == issues:
+                return
+            current.body["status"] = status
+            current.body["health"] = {"issues": issues}
+            self._store.put(current)
+
+
+def _pod_path(pod: PodView) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"

@@ -1,0 +1,149 @@
+"""Volumes of simulated pods: registered drivers, mounts, and the refusals that a kubelet would report."""
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local.cloud.model import Account
+from local.cluster.addon_manifests import FSX_DRIVER, FSX_NODE_APP
+from local.cluster.concurrency import for_each
+from local.cluster.kube import Document, Kube
+from local.cluster.lustre import mount_problem
+from local.cluster.node_groups import NodeNetwork
+from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
+from local.cluster.views import NodeView, PodView
+
+_REPEAT_SECONDS = 15.0
+_CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
+
+
+@dataclass(frozen=True)
+class FailedMount:
+    """A mount that did not work, in kubelet's words."""
+
+    pod: PodView
+    message: str
+
+
+class Volumes:
+    """Registers CSI drivers on nodes and lets pods with claims start once their volumes are mounted."""
+
+    def __init__(self, account: Account, kube: Kube) -> None:
+        self._account = account
+        self._kube = kube
+        self._registered: dict[str, frozenset[str]] | None = None
+        self._reported: dict[tuple[str, str], tuple[float, int]] = {}
+
+    async def reconcile(
+        self,
+        nodes: Mapping[str, NodeView],
+        pods: Mapping[str, PodView],
+        networks: Mapping[str, NodeNetwork],
+    ) -> None:
+        """One pass over nodes and waiting pods."""
+        await self._register(nodes, pods)
+        waiting = [pod for pod in pods.values() if _waits(pod)]
+        await for_each(waiting, lambda pod: self._mount(pod, networks.get(pod.node, NodeNetwork())))
+
+    async def _register(self, nodes: Mapping[str, NodeView], pods: Mapping[str, PodView]) -> None:
+        if self._registered is None:
+            existing = await self._kube.list(_CSI_NODES)
+            self._registered = {item["metadata"]["name"]: _drivers(item) for item in existing}
+        running = {pod.node for pod in pods.values() if pod.app == FSX_NODE_APP and pod.ready and not pod.deleting}
+        changes = {
+            name: frozenset({FSX_DRIVER}) if name in running else frozenset[str]()
+            for name in nodes
+            if (name in running) != (FSX_DRIVER in self._registered.get(name, ()))
+        }
+        await for_each(changes.items(), lambda change: self._write_csi_node(*change))
+        for name in [name for name in self._registered if name not in nodes]:
+            await self._kube.delete(f"{_CSI_NODES}/{name}")
+            del self._registered[name]
+
+    async def _write_csi_node(self, node: str, drivers: frozenset[str]) -> None:
+        entries = [{"name": driver, "nodeID": node, "topologyKeys": []} for driver in sorted(drivers)]
+        document: Document = {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "CSINode",
+            "metadata": {"name": node},
+            "spec": {"drivers": entries},
+        }
+        await self._kube.apply(document, manager="kubelet")
+        if self._registered is not None:
+            self._registered[node] = drivers
+
+    async def _mount(self, pod: PodView, network: NodeNetwork) -> None:
+        for claim in pod.claims:
+            volume = await self._volume_of(pod.namespace, claim)
+            if volume is None:
+                return
+            problem = self._problem(volume, pod.node, network)
+            if problem:
+                await self._report(FailedMount(pod, problem))
+                return
+        annotations = {"metadata": {"annotations": {VOLUMES_ANNOTATION: VOLUMES_MOUNTED}}}
+        await self._kube.patch(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}", annotations)
+
+    async def _volume_of(self, namespace: str, claim: str) -> Document | None:
+        found = await self._kube.get(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}")
+        name = ((found or {}).get("spec") or {}).get("volumeName")
+        return await self._kube.get(f"/api/v1/persistentvolumes/{name}") if name else None
+
+    def _problem(self, volume: Document, node: str, network: NodeNetwork) -> str:
+        source: Mapping[str, Any] | None = volume["spec"].get("csi")
+        if source is None:
+            return ""
+        failed = f'MountVolume.SetUp failed for volume "{volume["metadata"]["name"]}" : '
+        driver = source["driver"]
+        if driver not in (self._registered or {}).get(node, ()):
+            return (
+                f"{failed}kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name {driver} not found "
+                "in the list of registered CSI drivers"
+            )
+        problem = mount_problem(self._account, source, network.security_groups, network.address)
+        return f"{failed}rpc error: code = Internal desc = {problem}" if problem else ""
+
+    async def _report(self, failure: FailedMount) -> None:
+        """A Warning event, counted up while the problem lasts, as a kubelet does."""
+        pod = failure.pod
+        last, count = self._reported.get((pod.uid, failure.message), (0.0, 0))
+        if time.monotonic() - last < _REPEAT_SECONDS and count:
+            return
+        self._reported[pod.uid, failure.message] = (time.monotonic(), count + 1)
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        name = f"{pod.name}.{abs(hash((pod.uid, failure.message))):016x}"[:253]
+        path = f"/api/v1/namespaces/{pod.namespace}/events"
+        if count and await self._kube.patch(f"{path}/{name}", {"count": count + 1, "lastTimestamp": now}):
+            return
+        event: Document = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": name, "namespace": pod.namespace},
+            "involvedObject": {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "namespace": pod.namespace,
+                "name": pod.name,
+                "uid": pod.uid,
+            },
+            "reason": "FailedMount",
+            "message": failure.message,
+            "type": "Warning",
+            "count": count + 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": "kubelet", "host": pod.node},
+            "reportingComponent": "kubelet",
+            "reportingInstance": pod.node,
+        }
+        await self._kube.create(path, event)
+
+
+def _waits(pod: PodView) -> bool:
+    return bool(pod.claims and pod.node and not pod.mounted and not pod.deleting and pod.phase in {"", "Pending"})
+
+
+def _drivers(item: Document) -> frozenset[str]:
+    return frozenset(driver["name"] for driver in item["spec"].get("drivers") or ())

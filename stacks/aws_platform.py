@@ -1,0 +1,219 @@
+"""A platform on AWS, composed from components: network, cluster, pools, data lake, file systems."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.capacity import CapacityType
+from components.aws.cluster import Cluster, ClusterArgs
+from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
+from components.aws.data_lake import DataLake, DataLakeArgs
+from components.aws.endpoints import DEFAULT_INTERFACE_ENDPOINTS
+from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
+from components.aws.network import Network, NetworkArgs
+from components.aws.node_pool import NodePool, NodePoolArgs
+from components.aws.outputs import AwsClusterOutputs, DataLakeOutputs
+from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
+from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs
+from components.tags import stack_tags
+from stacks.places import AwsPlace
+from stacks.pool_rules import is_accelerated, lustre_shape
+from stacks.sections import CapacityBlock, LustreStorage, Pool, PublicAccess, Reservation, Spot, TunnelAccess
+from stacks.settings import Settings
+
+CAPACITY = {
+    "onDemand": CapacityType.ON_DEMAND,
+    "spot": CapacityType.SPOT,
+    "reservation": CapacityType.RESERVATION,
+    "capacityBlock": CapacityType.CAPACITY_BLOCK,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """What add-ons and workloads need to know of a platform, whichever cloud made it."""
+
+    account: str
+    region: str
+    cluster: ClusterOutputs
+    pools: Mapping[str, PoolOutputs]
+    storage: Mapping[str, StorageOutputs]
+    storage_drivers: Mapping[str, pulumi.Output[str]]
+    """CSI driver name -> resolves once it is installed."""
+    dns: pulumi.Output[str]
+    """Resolves once names of Services resolve."""
+    data_lake: DataLakeOutputs | None
+
+
+def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
+    """Everything of ``settings`` that AWS provides."""
+    provider = _provider(settings, place)
+    opts = pulumi.ResourceOptions(providers=[provider])
+    network = _network(place, opts)
+    cluster = _cluster(settings, place, network, opts)
+    tags = _tags(settings)
+    pools = {pool.name: _pool(pool, cluster, network, tags, opts) for pool in settings.pools}
+    # Add-ons run on nodes that no taint repels; accelerated pools may still be waiting for capacity.
+    plain = [pools[pool.name] for pool in settings.pools if not is_accelerated(pool)]
+    addons = ClusterAddons(f"{settings.cluster.name}-addons", ClusterAddonsArgs(cluster=cluster, pools=plain), opts)
+    lake = _data_lake(settings, place, opts)
+    storage = {
+        item.name: _storage(item, network, cluster, lake, protect=settings.protect, opts=opts)
+        for item in settings.storage
+    }
+    return Platform(
+        account=place.account_id,
+        region=place.region,
+        cluster=cluster,
+        pools=pools,
+        storage=storage,
+        storage_drivers={"fsx.csi.aws.com": addons.outputs.ready["aws-fsx-csi-driver"]},
+        dns=addons.outputs.ready["coredns"],
+        data_lake=lake,
+    )
+
+
+def _tags(settings: Settings) -> dict[str, str]:
+    return stack_tags(
+        project=pulumi.get_project(),
+        stack=pulumi.get_stack(),
+        environment=settings.environment,
+        owner=settings.owner,
+        cost_center=settings.cost_center,
+        ttl=settings.ttl,
+        extra=settings.tags,
+    )
+
+
+def _provider(settings: Settings, place: AwsPlace) -> aws.Provider:
+    """The only AWS provider: one region, one account, every resource tagged."""
+    roles = [aws.ProviderAssumeRoleArgs(role_arn=place.deployer_role_arn)] if place.assume_role else None
+    return aws.Provider(
+        "aws",
+        region=place.region,
+        allowed_account_ids=[place.account_id],
+        assume_roles=roles,
+        default_tags=aws.ProviderDefaultTagsArgs(tags=_tags(settings)),
+    )
+
+
+def _network(place: AwsPlace, opts: pulumi.ResourceOptions) -> NetworkOutputs:
+    args = NetworkArgs(
+        account_id=place.account_id,
+        region=place.region,
+        zones=place.network.zones,
+        cidr=place.network.cidr,
+        nat_per_zone=place.network.nat_per_zone,
+        interface_endpoints=DEFAULT_INTERFACE_ENDPOINTS if place.network.interface_endpoints else (),
+        flow_log_retention_days=place.network.flow_log_retention_days,
+    )
+    return Network("network", args, opts).outputs
+
+
+def _cluster(
+    settings: Settings, place: AwsPlace, network: NetworkOutputs, opts: pulumi.ResourceOptions
+) -> AwsClusterOutputs:
+    access = settings.access
+    args = ClusterArgs(
+        network=network,
+        account_id=place.account_id,
+        version=settings.cluster.version,
+        admins=access.admins,
+        endpoint_public_access=isinstance(access, PublicAccess),
+        endpoint_private_access=True,
+        public_access_cidrs=access.cidrs if isinstance(access, PublicAccess) else (),
+        proxy_url=access.proxy_url if isinstance(access, TunnelAccess) else None,
+        kubeconfig_role_arn=place.deployer_role_arn if place.assume_role else None,
+        deletion_protection=settings.protect,
+        log_retention_days=settings.cluster.log_retention_days,
+    )
+    return Cluster(settings.cluster.name, args, opts).outputs
+
+
+def _pool(
+    pool: Pool,
+    cluster: AwsClusterOutputs,
+    network: NetworkOutputs,
+    tags: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
+) -> PoolOutputs:
+    if not is_accelerated(pool):
+        plain = NodePoolArgs(
+            cluster=cluster,
+            network=network,
+            instance_type=pool.instance_type,
+            nodes=pool.nodes,
+            zones=pool.zones,
+            spot=isinstance(pool.capacity, Spot),
+            root_volume_gib=pool.disk_gib,
+            node_repair=pool.node_repair,
+            tags=tags,
+        )
+        return NodePool(pool.name, plain, opts).outputs
+    capacity = pool.capacity
+    args = GpuNodePoolArgs(
+        cluster=cluster,
+        network=network,
+        instance_type=pool.instance_type,
+        nodes=pool.nodes,
+        zones=pool.zones,
+        efa=pool.fabric == "efa",
+        capacity=CAPACITY[capacity.kind],
+        capacity_reservation_id=capacity.id if isinstance(capacity, Reservation | CapacityBlock) else None,
+        confirm_capacity_block=isinstance(capacity, CapacityBlock) and capacity.confirm,
+        placement_group=pool.placement_group,
+        root_volume_gib=pool.disk_gib,
+        node_repair=pool.node_repair,
+        tags=tags,
+    )
+    return GpuNodePool(pool.name, args, opts).outputs
+
+
+def _data_lake(settings: Settings, place: AwsPlace, opts: pulumi.ResourceOptions) -> DataLakeOutputs | None:
+    if settings.data_lake is None:
+        return None
+    args = DataLakeArgs(
+        account_id=place.account_id,
+        region=place.region,
+        noncurrent_version_days=settings.data_lake.noncurrent_days,
+        # An unprotected stack is one that may be lost with all that is in it; a bucket that is not empty would stay.
+        force_destroy=not settings.protect,
+        protect=settings.protect,
+    )
+    return DataLake(settings.data_lake.name, args, opts).outputs
+
+
+def _storage(
+    item: LustreStorage,
+    network: NetworkOutputs,
+    cluster: AwsClusterOutputs,
+    lake: DataLakeOutputs | None,
+    *,
+    protect: bool,
+    opts: pulumi.ResourceOptions,
+) -> StorageOutputs:
+    repositories = {
+        # The path is unique in the file system, and stays the same when a repository is added before it.
+        repository.path.strip("/").replace("/", "-"): DataRepository(
+            s3_uri=pulumi.Output.concat(lake.uri, "/", repository.prefix.rstrip("/")),
+            path=repository.path,
+            auto_export=repository.auto_export,
+        )
+        for repository in item.data_repositories
+        if lake is not None
+    }
+    args = LustreArgs(
+        network=network,
+        zone=item.zone,
+        storage_capacity_gib=item.capacity_gib,
+        client_security_groups={"nodes": cluster.security_group_id},
+        deployment_type=item.deployment_type,
+        per_unit_storage_throughput=item.throughput_mb_per_tib,
+        compression=item.compression,
+        data_repositories=repositories,
+        metadata_mode=lustre_shape(item).metadata_mode,
+        protect=protect,
+    )
+    return LustreFileSystem(item.name, args, opts).outputs

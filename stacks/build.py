@@ -1,0 +1,172 @@
+"""Settings in, a platform out. Composes components and workloads; spells no resource itself."""
+
+from collections.abc import Sequence
+
+import pulumi
+
+from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
+from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
+from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
+from components.kubernetes.provider import provider as kubernetes_provider
+from components.outputs import PoolOutputs
+from stacks.aws_platform import Platform, aws_platform
+from stacks.exports import AccessExport, ClusterExport, Exports, PoolExport, StorageExport, TrainingExport
+from stacks.places import AwsPlace
+from stacks.runs import pool_of, training_spec
+from stacks.sections import PublicAccess, Team, Training, TunnelAccess
+from stacks.settings import Settings
+from workloads.deploy import TrainingRun, TrainingRunArgs
+
+Waitable = pulumi.Output[str]
+
+
+def build(settings: Settings) -> Exports:
+    """Everything of one stack.
+
+    Args:
+        settings: Valid settings; what they can get wrong was told when they were read.
+
+    Returns:
+        The stack's exports, by name.
+    """
+    if not isinstance(settings.place, AwsPlace):
+        raise NotImplementedError(f"no platform for {type(settings.place).__name__}")
+    platform = aws_platform(settings, settings.place)
+    pools = list(platform.pools.values())
+    opts = pulumi.ResourceOptions(providers=[kubernetes_provider("kubernetes", platform.cluster)])
+    plugins = DevicePlugins(
+        "device-plugins", DevicePluginsArgs(pools=pools, charts_mirror=settings.charts.mirror), opts
+    )
+    namespaces = {team.name: _namespace(team, settings, pools, opts) for team in settings.teams}
+    claims = {
+        (team.name, storage): _volume(team.name, storage, platform, namespaces[team.name].namespace, opts)
+        for team in settings.teams
+        for storage in team.storage
+    }
+    runs = []
+    for run in settings.training:
+        ready = [platform.dns, plugins.ready, namespaces[run.team].ready]
+        if run.storage is not None:
+            ready.append(claims[run.team, run.storage])
+        runs.append(_training(run, settings, platform, ready, opts))
+    return _exports(settings, platform, runs)
+
+
+def _namespace(
+    team: Team, settings: Settings, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
+) -> TeamNamespace:
+    credentials = settings.registry.credentials
+    args = TeamNamespaceArgs(
+        namespace=team.name,
+        gpus=team.gpus,
+        cpus=team.cpus,
+        memory_gib=team.memory_gib,
+        kubernetes_version=settings.cluster.version,
+        pull_credentials=(
+            settings.registry.prefix,
+            credentials.username,
+            pulumi.Output.secret(credentials.password.get_secret_value()),
+        )
+        if credentials
+        else None,
+        ready=[pool.ready for pool in pools],
+    )
+    return TeamNamespace(team.name, args, opts)
+
+
+def _volume(team: str, storage: str, platform: Platform, namespace: Waitable, opts: pulumi.ResourceOptions) -> Waitable:
+    source = platform.storage[storage]
+    args = LustreVolumeArgs(
+        storage=source,
+        namespace=namespace,
+        namespace_name=team,
+        claim=storage,
+        ready=[platform.storage_drivers[source.driver]],
+    )
+    return LustreVolume(f"{team}-{storage}", args, opts).claim
+
+
+def _training(
+    run: Training, settings: Settings, platform: Platform, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
+) -> TrainingExport:
+    spec = training_spec(run, pool_of(run, settings.pools), settings.registry)
+    TrainingRun(spec.run, TrainingRunArgs(spec=spec, pool=platform.pools[run.pool], ready=ready), opts)
+    return TrainingExport(
+        name=spec.name,
+        run=spec.run,
+        namespace=spec.namespace,
+        job=spec.run,
+        nodes=spec.nodes,
+        gpus=spec.accelerators,
+        queue=spec.queue,
+    )
+
+
+def _exports(settings: Settings, platform: Platform, runs: Sequence[TrainingExport]) -> Exports:
+    cluster = platform.cluster
+    lake = platform.data_lake
+    return Exports(
+        environment=settings.environment,
+        account=platform.account,
+        region=platform.region,
+        clusters=[
+            ClusterExport(
+                name=cluster.name,
+                clusterName=cluster.cluster_name,
+                endpoint=cluster.endpoint,
+                version=cluster.kubernetes_version,
+                kubeconfig=cluster.kubeconfig,
+                access=_access(settings),
+                pools=[_pool(pool) for pool in platform.pools.values()],
+            )
+        ],
+        storage=_storage(settings, platform),
+        training=runs,
+        inference=[],
+        dataLake={"name": lake.name, "bucket": lake.bucket, "uri": lake.uri} if lake else None,
+    )
+
+
+def _access(settings: Settings) -> AccessExport:
+    access = settings.access
+    return AccessExport(
+        kind=access.kind,
+        cidrs=list(access.cidrs) if isinstance(access, PublicAccess) else [],
+        proxyUrl=access.proxy_url if isinstance(access, TunnelAccess) else None,
+    )
+
+
+def _pool(pool: PoolOutputs) -> PoolExport:
+    profile = pool.profile
+    return PoolExport(
+        name=pool.name,
+        instanceType=pool.instance_type,
+        nodes=pool.nodes,
+        zones=list(pool.zones),
+        acceleratorModel=profile.accelerator_model,
+        gpusPerNode=profile.accelerators_per_node,
+        efaPerNode=profile.fabric_resources.get("vpc.amazonaws.com/efa", 0),
+        gpuResource=profile.accelerator_resource,
+        fabricResources=dict(profile.fabric_resources),
+        nodeSelector=dict(profile.node_selector),
+    )
+
+
+def _storage(settings: Settings, platform: Platform) -> list[StorageExport]:
+    rows: list[StorageExport] = []
+    for item in settings.storage:
+        source = platform.storage[item.name]
+        teams: list[str | None] = [team.name for team in settings.teams if item.name in team.storage]
+        rows.extend(
+            StorageExport(
+                name=item.name,
+                kind=source.kind,
+                id=source.handle,
+                capacityGib=source.capacity_gib,
+                namespace=team,
+                claim=item.name if team else None,
+                zone=source.zone,
+            )
+            for team in teams or [None]
+        )
+    return rows

@@ -1,0 +1,349 @@
+"""Constrained types of the settings, each named once and reused by every section."""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, LiteralString, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic.alias_generators import to_camel
+
+from components import accelerators, tags
+from stacks.problems import near, refusal
+
+PLACEHOLDER = "placeholder-of-an-encrypted-value"
+"""Stands for a ``secure:`` value where no engine decrypts it: in plans, tests and rehearsals."""
+
+SIMULATED_ACCOUNT_ID = "0" * 12
+"""No real AWS account has this id; it marks a simulation."""
+
+AWS_REGIONS = frozenset(
+    [
+        "af-south-1",
+        "ap-east-1",
+        "ap-east-2",
+        "ap-northeast-1",
+        "ap-northeast-2",
+        "ap-northeast-3",
+        "ap-south-1",
+        "ap-south-2",
+        "ap-southeast-1",
+        "ap-southeast-2",
+        "ap-southeast-3",
+        "ap-southeast-4",
+        "ap-southeast-5",
+        "ap-southeast-6",
+        "ap-southeast-7",
+        "ca-central-1",
+        "ca-west-1",
+        "eu-central-1",
+        "eu-central-2",
+        "eu-north-1",
+        "eu-south-1",
+        "eu-south-2",
+        "eu-west-1",
+        "eu-west-2",
+        "eu-west-3",
+        "il-central-1",
+        "me-central-1",
+        "me-south-1",
+        "mx-central-1",
+        "sa-east-1",
+        "us-east-1",
+        "us-east-2",
+        "us-west-1",
+        "us-west-2",
+    ]
+)
+"""Commercial regions with EKS and FSx, from botocore's endpoint data; a test compares the two."""
+
+KUBERNETES_VERSIONS = ("1.34", "1.35", "1.36")
+"""Minor versions of EKS that the kit's add-ons are pinned for."""
+
+
+class Section(BaseModel):
+    """A part of the settings: frozen, camelCase in the file, and no key that nobody reads."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        populate_by_name=False,
+    )
+
+
+def _matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> AfterValidator:
+    """Accepts text that matches ``pattern`` completely."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise refusal(rule, "the text has another form", allowed=allowed, fix=fix)
+        return value
+
+    return AfterValidator(check)
+
+
+def _dns_label(limit: int) -> AfterValidator:
+    return _matching(
+        "name-dns1123",
+        rf"[a-z]([-a-z0-9]{{0,{limit - 2}}}[a-z0-9])?",
+        allowed=f"1 to {limit} lower-case letters, digits and hyphens, a letter first and no hyphen last",
+        fix="shorten it or replace the other characters",
+    )
+
+
+EnvironmentName: TypeAlias = Annotated[str, _dns_label(20)]
+"""Part of physical names, of which the shortest limit at AWS is 32 characters (load balancers)."""
+Name: TypeAlias = Annotated[str, _dns_label(30)]
+"""Name of a pool, a volume, a run: part of logical names and labels (63 at most, with suffixes)."""
+NamespaceName: TypeAlias = Annotated[str, _dns_label(40)]
+
+_TAG = r"[\w .:/=+@-]"
+TagValue: TypeAlias = Annotated[
+    str,
+    _matching(
+        "tag-value",
+        rf"{_TAG}{{1,256}}",
+        allowed="1 to 256 letters, digits, spaces and . : / = + @ _ -",
+        fix="remove the other characters: the cloud refuses them in tags",
+    ),
+]
+
+
+def _tag_key(value: str) -> str:
+    if value.lower().startswith(("aws:", "slipway:")) or value in (tags.OWNER, tags.COST_CENTER, "Name"):
+        raise refusal(
+            "tag-reserved",
+            "AWS or the kit itself sets this tag",
+            allowed=f"no aws:*, slipway:*, Name, {tags.OWNER} or {tags.COST_CENTER}",
+            fix="rename the tag, or use the setting that makes it",
+        )
+    if not re.fullmatch(rf"{_TAG}{{1,128}}", value):
+        allowed = "1 to 128 letters, digits, spaces and . : / = + @ _ -"
+        raise refusal("tag-key", "the key has another form", allowed=allowed, fix="remove the other characters")
+    return value
+
+
+TagKey: TypeAlias = Annotated[str, AfterValidator(_tag_key)]
+
+TimeToLive: TypeAlias = Annotated[
+    str,
+    _matching(
+        "ttl-format",
+        r"[1-9][0-9]{0,3}[hd]",
+        allowed="a number and h (hours) or d (days), for example 8h or 14d",
+        fix="write the time that the stack may live",
+    ),
+]
+
+
+def _cidr(value: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        reason = str(error)
+        fix = "clear the host bits" if "host bits" in reason else "write an IPv4 block"
+        raise refusal("cidr-format", reason, allowed="an IPv4 block such as 203.0.113.0/24", fix=fix) from None
+    return str(network) if "/" in value else f"{value}/32"
+
+
+Cidr: TypeAlias = Annotated[str, AfterValidator(_cidr)]
+"""IPv4 block without host bits; a lone address becomes a /32."""
+
+
+_RETENTION = "1 3 5 7 14 30 60 90 120 150 180 365 400 545 731 1096 1827 2192 2557 2922 3288 3653"
+LOG_RETENTION_DAYS = tuple(int(days) for days in _RETENTION.split())
+"""What CloudWatch Logs accepts; a test compares it with the network component, which is too heavy to import here."""
+
+
+def _retention(value: int) -> int:
+    if value not in LOG_RETENTION_DAYS:
+        raise refusal(
+            "log-retention",
+            "CloudWatch Logs keeps logs for other numbers of days only",
+            allowed=", ".join(map(str, LOG_RETENTION_DAYS)),
+            fix="choose one of those",
+        )
+    return value
+
+
+LogRetentionDays: TypeAlias = Annotated[int, Field(strict=True), AfterValidator(_retention)]
+
+
+def _public_cidr(value: str) -> str:
+    if ipaddress.IPv4Network(value).prefixlen < 8:  # noqa: PLR2004 -- shorter than any operator's own allocation
+        raise refusal(
+            "public-access-open",
+            "this opens the API server to (nearly) everybody",
+            allowed="the blocks of your offices, VPN and runners: /8 or longer",
+            fix="list those blocks, or use access.kind tunnel or runner",
+        )
+    return value
+
+
+PublicCidr: TypeAlias = Annotated[Cidr, AfterValidator(_public_cidr)]
+
+
+def _vpc_cidr(value: str) -> str:
+    network = ipaddress.IPv4Network(value)
+    if not 16 <= network.prefixlen <= 24:  # noqa: PLR2004 -- the service's own limits are /16 and /28
+        raise refusal(
+            "vpc-cidr-size",
+            f"a /{network.prefixlen} is no size for this network",
+            allowed="/16 to /24 (AWS takes no VPC above /16; below /24 nothing is left for subnets)",
+            fix="choose another prefix length",
+        )
+    if not network.is_private:
+        raise refusal(
+            "vpc-cidr-private",
+            "these are public addresses of somebody else",
+            allowed="a block of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10",
+            fix="choose a private block",
+        )
+    return value
+
+
+VpcCidr: TypeAlias = Annotated[Cidr, AfterValidator(_vpc_cidr)]
+
+AwsAccountId: TypeAlias = Annotated[
+    str,
+    _matching("aws-account-id", r"[0-9]{12}", allowed="twelve digits in quotes", fix="copy the account's id, quoted"),
+]
+
+
+def _known(
+    rule: LiteralString, known: Callable[[], frozenset[str]], *, what: str, allowed: str
+) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        names = known()
+        if value not in names:
+            guess = near(value, names)
+            fix = f"did you mean {guess}?" if guess else "choose one of those"
+            raise refusal(rule, what, allowed=allowed or ", ".join(sorted(names)), fix=fix)
+        return value
+
+    return check
+
+
+AwsRegion: TypeAlias = Annotated[
+    str, AfterValidator(_known("aws-region", lambda: AWS_REGIONS, what="there is no such region", allowed=""))
+]
+AwsZone: TypeAlias = Annotated[
+    str,
+    _matching(
+        "aws-zone",
+        r"[a-z]{2}-[a-z]+-[0-9][a-z]",
+        allowed="a zone name such as us-east-1a",
+        fix="name a zone, not an id",
+    ),
+]
+AwsRoleArn: TypeAlias = Annotated[
+    str,
+    _matching(
+        "aws-role-arn",
+        r"arn:aws:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}",
+        allowed="arn:aws:iam::<account>:role/<name>",
+        fix="copy the role's ARN",
+    ),
+]
+AwsPrincipalArn: TypeAlias = Annotated[
+    str,
+    _matching(
+        "aws-principal-arn",
+        r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]{1,512}",
+        allowed="arn:aws:iam::<account>:role/<name> or …:user/<name>: access entries take no groups and no sessions",
+        fix="name the role that people assume, not the session that they get",
+    ),
+]
+CapacityReservationId: TypeAlias = Annotated[
+    str,
+    _matching("aws-reservation-id", r"cr-[0-9a-f]{17}", allowed="cr- and 17 hexadecimal digits", fix="copy its id"),
+]
+KubernetesVersion: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        _known(
+            "kubernetes-version",
+            lambda: frozenset(KUBERNETES_VERSIONS),
+            what="the add-ons are not pinned for this version",
+            allowed=f"{', '.join(KUBERNETES_VERSIONS)}, in quotes",
+        )
+    ),
+]
+
+
+def _instance_type(value: str) -> str:
+    try:
+        accelerators.instance(value)
+    except accelerators.UnknownInstanceTypeError as error:
+        raise refusal(
+            "instance-type-known",
+            "the catalogue holds no such instance type",
+            allowed="a type of components/data, for example p5.48xlarge or m7i.2xlarge",
+            fix=str(error),
+        ) from None
+    return value
+
+
+InstanceTypeName: TypeAlias = Annotated[str, AfterValidator(_instance_type)]
+
+NodeCount: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=450)]
+"""Nodes of one group; 450 is the quota of nodes per EKS managed node group (adjustable at AWS, not here)."""
+GpuCount: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=8192)]
+Gib: TypeAlias = Annotated[int, Field(strict=True, ge=1)]
+Flag: TypeAlias = Annotated[bool, Field(strict=True)]
+Whole: TypeAlias = Annotated[int, Field(strict=True)]
+
+AbsolutePath: TypeAlias = Annotated[
+    str,
+    _matching(
+        "path-absolute",
+        r"(/[A-Za-z0-9._-]+)+",
+        allowed="an absolute path such as /data/sets, without a slash at its end",
+        fix="begin with a slash and use letters, digits, dots, underscores and hyphens",
+    ),
+]
+S3Prefix: TypeAlias = Annotated[
+    str,
+    _matching(
+        "s3-prefix",
+        r"([A-Za-z0-9!_.*'()-]+/)+",
+        allowed="a prefix that ends in a slash, such as datasets/",
+        fix="leave out the bucket and the leading slash; end with a slash",
+    ),
+]
+ImageReference: TypeAlias = Annotated[
+    str,
+    _matching(
+        "image-pinned",
+        r"[a-z0-9][a-z0-9._/-]*((:(?!latest$)[A-Za-z0-9_][A-Za-z0-9._-]{0,127})|((:[\w.-]+)?@sha256:[0-9a-f]{64}))",
+        allowed="repository:version or repository@sha256:…, relative to registry.prefix; never :latest",
+        fix="pin the image to a version or a digest",
+    ),
+]
+EnvironmentVariableName: TypeAlias = Annotated[
+    str,
+    _matching("variable-name", r"[A-Za-z_][A-Za-z0-9_]*", allowed="letters, digits, underscores", fix="rename it"),
+]
+HttpUrl: TypeAlias = Annotated[
+    str,
+    _matching(
+        "url-format",
+        r"https?://[\w.:\[\]-]+(/[^\s?#]*)?",
+        allowed="http(s)://host[:port][/path]",
+        fix="correct the URL",
+    ),
+]
+
+
+def _encrypted(value: Any) -> Any:
+    """``{secure: …}`` of a file becomes a placeholder; plain text is refused by ``settings.load*``."""
+    if isinstance(value, dict) and set(value) == {"secure"}:
+        return PLACEHOLDER
+    return value
+
+
+EncryptedText: TypeAlias = Annotated[SecretStr, BeforeValidator(_encrypted)]
+"""A secret: in the file only as ``secure: …`` (made by `pulumi config set --secret`), never printed."""

@@ -1,0 +1,289 @@
+"""Rules about pools, subnets and file systems."""
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from components import accelerators, cidr
+from components.aws import lustre_rules
+from components.outputs import AcceleratorKind
+from stacks.problems import Problem
+from stacks.rules import Report, aws, rule
+from stacks.sections import CapacityBlock, LustreStorage, Pool, Reservation, Spot
+
+if TYPE_CHECKING:
+    from stacks.settings import Settings
+
+ADDRESSES_PER_NODE = 60
+ADDRESSES_PER_ACCELERATED_NODE = 100
+"""The VPC CNI keeps one interface's addresses in use and one interface's warm (its WARM_ENI_TARGET of 1): 2 x 30 on
+usual types, 2 x 50 on the large accelerated ones (EC2 limits per interface). EFA-only interfaces take none."""
+ADDRESSES_RESERVED = 48
+"""Per zone, for the control plane, endpoints, file systems and load balancers."""
+
+
+def _zones(settings: "Settings", pool: Pool) -> tuple[str, ...]:
+    place = aws(settings)
+    return pool.zones or (place.network.zones if place else ())
+
+
+def is_accelerated(pool: Pool) -> bool:
+    """Whether the pool's nodes carry accelerators."""
+    return accelerators.instance(pool.instance_type).accelerator_kind is not AcceleratorKind.NONE
+
+
+@rule("pool-zone-in-network", "pools", "place")
+def _pool_zones(settings: "Settings", report: Report) -> Iterator[Problem]:
+    place = aws(settings)
+    for number, pool in enumerate(settings.pools):
+        for position, zone in enumerate(pool.zones):
+            if place and zone not in place.network.zones:
+                yield report.problem(
+                    "pools",
+                    number,
+                    "zones",
+                    position,
+                    value=zone,
+                    what="the network has no subnet in this zone",
+                    allowed=", ".join(place.network.zones),
+                    fix="choose one of those, or add the zone to place.network.zones",
+                )
+
+
+@rule("efa-one-zone", "pools", "place")
+def _efa_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if pool.fabric == "efa" and len(_zones(settings, pool)) != 1:
+            yield report.problem(
+                "pools",
+                number,
+                "zones",
+                value=list(pool.zones),
+                what="EFA traffic does not leave a subnet, so the nodes of this pool must share one zone",
+                allowed="exactly one zone",
+                fix="name the zone in which you have capacity",
+            )
+
+
+@rule("efa-instance-type", "pools")
+def _efa_types(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if pool.fabric == "efa" and accelerators.instance(pool.instance_type).efa_interfaces == 0:
+            yield report.problem(
+                "pools",
+                number,
+                "fabric",
+                value=pool.fabric,
+                what=f"{pool.instance_type} has no EFA interface in the catalogue",
+                allowed="none for this type",
+                fix="set fabric: none, or choose a type with EFA such as p5.48xlarge",
+            )
+
+
+@rule("accelerator-not-built", "pools")
+def _nvidia_only(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        kind = accelerators.instance(pool.instance_type)
+        whole = kind.devices >= 1
+        if is_accelerated(pool) and (kind.accelerator_kind is not AcceleratorKind.NVIDIA or not whole):
+            yield report.problem(
+                "pools",
+                number,
+                "instanceType",
+                value=pool.instance_type,
+                what=f"nothing installs devices of this kind yet ({kind.accelerator_kind}, {kind.accelerator_count:g})",
+                allowed="types with whole NVIDIA GPUs, and types without accelerators",
+                fix="choose another type",
+            )
+
+
+@rule("reservation-with-placement-group", "pools")
+def _reservation_decides_placement(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if isinstance(pool.capacity, Reservation | CapacityBlock) and pool.placement_group:
+            yield report.problem(
+                "pools",
+                number,
+                "placementGroup",
+                value=pool.placement_group,
+                what="a reservation decides where its instances stand; with a placement group EC2 finds no capacity",
+                allowed="false, or leave it out",
+                fix="remove placementGroup, or the reservation",
+            )
+
+
+@rule("capacity-block-confirm", "pools")
+def _blocks_are_confirmed(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if isinstance(pool.capacity, CapacityBlock) and not pool.capacity.confirm:
+            yield report.problem(
+                "pools",
+                number,
+                "capacity",
+                "confirm",
+                value=pool.capacity.confirm,
+                what="a capacity block is paid for whether it is used or not, and its nodes end with it",
+                allowed="true",
+                fix="set confirm: true when the block's owner agrees",
+            )
+
+
+@rule("cpu-pool-options", "pools")
+def _cpu_pools_are_plain(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if is_accelerated(pool):
+            continue
+        if isinstance(pool.capacity, Reservation | CapacityBlock):
+            yield report.problem(
+                "pools",
+                number,
+                "capacity",
+                "kind",
+                value=pool.capacity.kind,
+                what=f"{pool.instance_type} has no accelerators, and reservations are built for accelerated pools",
+                allowed="onDemand, spot",
+                fix="choose one of those",
+            )
+        if pool.placement_group:
+            yield report.problem(
+                "pools",
+                number,
+                "placementGroup",
+                value=pool.placement_group,
+                what=f"{pool.instance_type} has no accelerators, and placement groups are built for accelerated pools",
+                allowed="false, or leave it out",
+                fix="remove placementGroup",
+            )
+
+
+@rule("system-pool-needed", "pools")
+def _somewhere_for_addons(settings: "Settings", report: Report) -> Iterator[Problem]:
+    if not any(not is_accelerated(pool) and not isinstance(pool.capacity, Spot) for pool in settings.pools):
+        yield report.problem(
+            "pools",
+            value=[pool.name for pool in settings.pools],
+            what="no pool takes the cluster's own pods: accelerated pools repel them and spot nodes vanish",
+            allowed="one pool at least without accelerators and not on spot capacity",
+            fix="add a pool such as {name: system, instanceType: m7i.2xlarge, nodes: 2}",
+        )
+
+
+def _addresses(settings: "Settings", zone: str) -> int:
+    """Addresses that the private subnet of ``zone`` must have."""
+    needed = ADDRESSES_RESERVED
+    for pool in settings.pools:
+        zones = _zones(settings, pool)
+        if zone in zones:
+            each = ADDRESSES_PER_ACCELERATED_NODE if is_accelerated(pool) else ADDRESSES_PER_NODE
+            needed += each * math.ceil(pool.nodes / len(zones))
+    return needed
+
+
+@rule("subnets-large-enough", "pools", "place")
+def _subnets_hold_the_nodes(settings: "Settings", report: Report) -> Iterator[Problem]:
+    place = aws(settings)
+    if place is None or len(set(place.network.zones)) != len(place.network.zones):
+        return
+    try:
+        plan = cidr.plan(place.network.cidr, place.network.zones)
+    except cidr.CidrError as error:
+        yield report.problem(
+            "place",
+            "network",
+            "cidr",
+            value=place.network.cidr,
+            what=str(error),
+            allowed="a block that holds two subnets for each zone",
+            fix="use a larger block, or fewer zones",
+        )
+        return
+    needed = {subnets.zone: _addresses(settings, subnets.zone) for subnets in plan.zones}
+    small = [subnets for subnets in plan.zones if needed[subnets.zone] > subnets.private_addresses]
+    if small:
+        yield report.problem(
+            "place",
+            "network",
+            "cidr",
+            value=place.network.cidr,
+            what="the pools need more addresses than the private subnets have: "
+            + ", ".join(f"{item.zone} about {needed[item.zone]} of {item.private_addresses}" for item in small),
+            allowed=f"a block whose private subnets hold {max(needed.values())} addresses each",
+            fix="use a larger block (a VPC cannot be renumbered later), or fewer nodes in one zone",
+        )
+
+
+@rule("storage-zone-in-network", "storage", "place")
+def _storage_zones(settings: "Settings", report: Report) -> Iterator[Problem]:
+    place = aws(settings)
+    for number, item in enumerate(settings.storage):
+        if place and item.zone not in place.network.zones:
+            yield report.problem(
+                "storage",
+                number,
+                "zone",
+                value=item.zone,
+                what="the network has no subnet in this zone",
+                allowed=", ".join(place.network.zones),
+                fix="choose one of those, best the one of the pool that reads it",
+            )
+
+
+def lustre_shape(item: LustreStorage) -> lustre_rules.LustreShape:
+    """The sizing of a file system in the component's terms."""
+    return lustre_rules.LustreShape(
+        deployment_type=item.deployment_type,
+        storage_capacity_gib=item.capacity_gib,
+        per_unit_storage_throughput=item.throughput_mb_per_tib,
+        metadata_mode="AUTOMATIC" if item.deployment_type == "PERSISTENT_2" else None,
+    )
+
+
+@rule("lustre-sizing", "storage")
+def _lustre_sizes(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, item in enumerate(settings.storage):
+        for fault in lustre_rules.problems(lustre_shape(item)):
+            member = "throughputMbPerTib" if "throughput" in fault else "capacityGib"
+            yield report.problem(
+                "storage",
+                number,
+                member,
+                value=item.throughput_mb_per_tib if "throughput" in fault else item.capacity_gib,
+                what=fault,
+                allowed="sizes and speeds that FSx for Lustre sells for this deployment type",
+                fix="choose one of the sizes that the sentence names",
+            )
+
+
+@rule("repository-needs-data-lake", "storage", "data_lake")
+def _repositories_have_a_lake(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, item in enumerate(settings.storage):
+        if item.data_repositories and settings.data_lake is None:
+            yield report.problem(
+                "storage",
+                number,
+                "dataRepositories",
+                value=[repository.prefix for repository in item.data_repositories],
+                what="these directories come from the data lake, and the stack has none",
+                allowed="no data repositories while dataLake is left out",
+                fix="add dataLake, or remove the repositories",
+            )
+
+
+@rule("repository-overlap", "storage")
+def _repositories_are_apart(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, item in enumerate(settings.storage):
+        for member in ("path", "prefix"):
+            places = [f"{getattr(repository, member).strip('/')}/" for repository in item.data_repositories]
+            for position, mine in enumerate(places):
+                if any(mine.startswith(other) or other.startswith(mine) for other in places[:position]):
+                    yield report.problem(
+                        "storage",
+                        number,
+                        "dataRepositories",
+                        position,
+                        member,
+                        value=getattr(item.data_repositories[position], member),
+                        what=f"this {member} lies within that of an earlier repository, or around it",
+                        allowed="places that do not overlap: FSx refuses the second association",
+                        fix="move one of them",
+                    )

@@ -1,0 +1,306 @@
+"""The sections of a stack's settings besides its place."""
+
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from stacks.fields import (
+    AbsolutePath,
+    AwsPrincipalArn,
+    AwsZone,
+    CapacityReservationId,
+    EncryptedText,
+    EnvironmentVariableName,
+    Flag,
+    Gib,
+    GpuCount,
+    HttpUrl,
+    ImageReference,
+    InstanceTypeName,
+    KubernetesVersion,
+    LogRetentionDays,
+    Name,
+    NamespaceName,
+    NodeCount,
+    PublicCidr,
+    S3Prefix,
+    Section,
+    Whole,
+)
+from stacks.problems import refusal
+
+
+# --- how the API server is reached ---------------------------------------------------------------------------------
+class _Access(Section):
+    admins: Annotated[tuple[AwsPrincipalArn, ...], Field(min_length=1)]
+    """IAM roles or users that administer the cluster; EKS access entries are made for them."""
+
+
+class PublicAccess(_Access):
+    """A public endpoint that answers only these blocks."""
+
+    kind: Literal["public"]
+    cidrs: tuple[PublicCidr, ...]
+
+    @model_validator(mode="after")
+    def _someone_may_enter(self) -> "PublicAccess":
+        if not self.cidrs:
+            raise refusal(
+                "public-access-empty",
+                "no address may reach the API server (AWS would read an empty list as everybody)",
+                allowed="one block at least",
+                fix="list the blocks of your offices, VPN and runners",
+                at=("cidrs",),
+            )
+        return self
+
+
+class TunnelAccess(_Access):
+    """A private endpoint, reached through a proxy that has a leg in the network."""
+
+    kind: Literal["tunnel"]
+    proxy_url: HttpUrl
+
+    @model_validator(mode="before")
+    @classmethod
+    def _there_is_a_way(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not data.get("proxyUrl"):
+            raise refusal(
+                "private-endpoint-needs-path",
+                "the endpoint is private and nothing says how to reach it",
+                allowed="the URL of a proxy in the network, for example http://localhost:8888",
+                fix="add proxyUrl, or use access.kind runner when the deployment runs inside the network",
+                at=("proxyUrl",),
+            )
+        return data
+
+
+class RunnerAccess(_Access):
+    """A private endpoint; the deployment itself runs inside the network."""
+
+    kind: Literal["runner"]
+
+
+Access: TypeAlias = Annotated[PublicAccess | TunnelAccess | RunnerAccess, Field(discriminator="kind")]
+
+
+# --- where state, images and charts come from ----------------------------------------------------------------------
+def _backend_url(value: str) -> str:
+    schemes = ("file://", "s3://", "gs://", "azblob://", "https://")
+    if not value.startswith(schemes):
+        raise refusal(
+            "state-backend-url", "this is no state backend", allowed=", ".join(schemes), fix="write its login URL"
+        )
+    return value
+
+
+def _secrets_provider(value: str) -> str:
+    kinds = ("passphrase", "awskms://", "gcpkms://", "azurekeyvault://", "hashivault://", "default")
+    if not value.startswith(kinds):
+        raise refusal("secrets-provider", "this is no secrets provider", allowed=", ".join(kinds), fix="choose one")
+    return value
+
+
+class StateBackend(Section):
+    """Pulumi's state: where it lies and what encrypts its secrets."""
+
+    url: Annotated[str, AfterValidator(_backend_url)]
+    secrets_provider: Annotated[str, AfterValidator(_secrets_provider)] = "passphrase"
+
+
+class RegistryCredentials(Section):
+    """What nodes need to pull images from a registry that is not the cloud's own."""
+
+    username: Annotated[str, Field(min_length=1, max_length=256)]
+    password: EncryptedText
+
+
+class Registry(Section):
+    """Where container images come from."""
+
+    prefix: Annotated[str, Field(max_length=200)] = ""
+    """Put before every image of the workloads; empty leaves them as they are written."""
+    credentials: RegistryCredentials | None = None
+
+
+ENVIRONMENT_REFERENCE = "env:"
+
+
+def _mirror(value: str) -> str:
+    if value.startswith(ENVIRONMENT_REFERENCE):
+        name = value.removeprefix(ENVIRONMENT_REFERENCE)
+        if name.isidentifier():
+            return value
+    elif value.startswith(("http://", "https://", "oci://")) and len(value.split("//", 1)[1]) > 0:
+        return value
+    raise refusal(
+        "charts-mirror",
+        "this is no chart repository",
+        allowed="http(s)://… or oci://… of a Helm repository, or env:NAME to read it from an environment variable",
+        fix="write the URL of the repository that holds the kit's charts",
+    )
+
+
+class Charts(Section):
+    """Where Helm charts come from: one repository that holds every chart at its pinned version."""
+
+    mirror: Annotated[str, AfterValidator(_mirror)]
+
+
+class Budget(Section):
+    """What the stack may cost; read by cost reports and budget alarms."""
+
+    monthly_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+# --- the cluster and its nodes -------------------------------------------------------------------------------------
+class Cluster(Section):
+    """The Kubernetes cluster."""
+
+    name: Name = "main"
+    version: KubernetesVersion = "1.36"
+    log_retention_days: LogRetentionDays = 90
+
+
+class OnDemand(Section):
+    """Capacity as it is available, at list price."""
+
+    kind: Literal["onDemand"]
+
+
+class Spot(Section):
+    """Spare capacity that can be taken away at two minutes' notice."""
+
+    kind: Literal["spot"]
+
+
+class Reservation(Section):
+    """An on-demand capacity reservation (ODCR); it decides the placement of its instances itself."""
+
+    kind: Literal["reservation"]
+    id: CapacityReservationId
+
+
+class CapacityBlock(Section):
+    """Capacity bought for a period. Instances end with the block."""
+
+    kind: Literal["capacityBlock"]
+    id: CapacityReservationId
+    confirm: Flag = False
+    """True when its owner knows that the block is paid for from its start to its end, used or not."""
+
+
+Capacity: TypeAlias = Annotated[OnDemand | Spot | Reservation | CapacityBlock, Field(discriminator="kind")]
+
+
+class Pool(Section):
+    """Nodes of one instance type."""
+
+    name: Name
+    instance_type: InstanceTypeName
+    nodes: NodeCount
+    zones: tuple[AwsZone, ...] = ()
+    """Empty: every zone of the network."""
+    fabric: Literal["efa", "none"] = "none"
+    """``efa`` attaches every fabric interface of the type; the nodes then share one zone."""
+    placement_group: Flag | None = None
+    """A cluster placement group. Unset: yes with a fabric, unless a reservation decides the placement."""
+    capacity: Capacity = OnDemand(kind="onDemand")
+    disk_gib: Annotated[Gib, Field(ge=30, le=16384)] = 200
+    node_repair: Flag = True
+
+
+# --- storage -------------------------------------------------------------------------------------------------------
+class DataRepository(Section):
+    """A prefix of the data lake that shows up as a directory of a file system, and is loaded on first use."""
+
+    path: AbsolutePath
+    prefix: S3Prefix
+    auto_export: Flag = False
+    """Whether changed files are written back to the lake."""
+
+
+class LustreStorage(Section):
+    """FSx for Lustre. Which sizes go with which speeds is checked by the component's own rules."""
+
+    kind: Literal["fsx-lustre"]
+    name: Name
+    zone: AwsZone
+    capacity_gib: Gib
+    deployment_type: Literal["PERSISTENT_2", "SCRATCH_2"] = "PERSISTENT_2"
+    throughput_mb_per_tib: Whole | None = None
+    """Throughput per TiB of storage, MB/s; required for PERSISTENT_2, not accepted for SCRATCH_2."""
+    compression: Literal["NONE", "LZ4"] = "LZ4"
+    data_repositories: tuple[DataRepository, ...] = ()
+
+
+Storage: TypeAlias = LustreStorage
+"""One kind until other clouds bring theirs; ``kind`` tells them apart from the beginning."""
+
+
+class DataLake(Section):
+    """The bucket of datasets and checkpoints: versioned, encrypted, private."""
+
+    name: Name = "lake"
+    noncurrent_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
+    """How long overwritten and deleted objects can be brought back."""
+
+
+# --- who works here, and on what -----------------------------------------------------------------------------------
+class Team(Section):
+    """A namespace with limits."""
+
+    name: NamespaceName
+    """Also the namespace."""
+    gpus: Annotated[Whole, Field(ge=0)] = 0
+    """GPUs that the team's pods may hold together."""
+    cpus: Annotated[Whole, Field(ge=1)] = 32
+    memory_gib: Gib = 128
+    storage: tuple[Name, ...] = ()
+    """File systems that the namespace gets a claim for."""
+
+    @model_validator(mode="after")
+    def _namespace_is_free(self) -> "Team":
+        if self.name.startswith("kube-") or self.name in ("default", "gpu-system"):
+            raise refusal(
+                "namespace-reserved",
+                "this namespace belongs to the cluster",
+                allowed="a name of your own, not default, gpu-system or kube-…",
+                fix="rename the team",
+                at=("name",),
+            )
+        return self
+
+
+class Training(Section):
+    """One distributed training run. A run is immutable: any change of it is a new run."""
+
+    name: Name
+    team: NamespaceName
+    pool: Name
+    nodes: NodeCount
+    gpus_per_node: GpuCount | None = None
+    """Unset: every GPU of a node."""
+    image: ImageReference
+    script: Annotated[str, Field(min_length=1, max_length=256)]
+    """Path of the Python file, inside the image, that every process runs."""
+    args: tuple[str, ...] = ()
+    environment: dict[EnvironmentVariableName, str] = Field(default_factory=dict)
+    storage: Name | None = None
+    """File system for data and checkpoints, mounted at ``mountPath``."""
+    mount_path: AbsolutePath = "/shared"
+    max_hours: Annotated[Whole, Field(ge=1, le=24 * 90)] = 24
+    """The run is ended after this time, however far it is."""
+    max_restarts: Annotated[Whole, Field(ge=0, le=100)] = 3
+    queue: Name | None = None
+    """Name of a queue that admits the run; nothing admits runs yet unless a queue controller is installed."""
+
+
+def _nothing_yet(value: Any) -> Any:
+    if value:
+        raise refusal("not-built-yet", "this is not built yet", allowed="[]", fix="leave the list empty")
+    return value
+
+
+NothingYet: TypeAlias = Annotated[tuple[str, ...], AfterValidator(_nothing_yet)]
+"""A setting that has its place from the start and no use yet."""

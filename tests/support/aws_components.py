@@ -1,0 +1,109 @@
+"""A complete small AWS platform out of components, for the tests that walk all of them."""
+
+from dataclasses import dataclass, replace
+
+from components.aws.cluster import Cluster, ClusterArgs
+from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
+from components.aws.data_lake import DataLake, DataLakeArgs
+from components.aws.documents import bucket_access_document
+from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
+from components.aws.identity import PodIdentity, PodIdentityArgs
+from components.aws.network import Network, NetworkArgs
+from components.aws.node_pool import NodePool, NodePoolArgs
+from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
+
+ACCOUNT = "000000000000"
+REGION = "us-east-1"
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+TRAINING_ZONE = "us-east-1b"
+DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/slipway-deployer"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """Every AWS component once."""
+
+    network: Network
+    cluster: Cluster
+    system: NodePool
+    training: GpuNodePool
+    addons: ClusterAddons
+    lake: DataLake
+    lustre: LustreFileSystem
+    identity: PodIdentity
+
+
+def network_args() -> NetworkArgs:
+    return NetworkArgs(account_id=ACCOUNT, region=REGION, zones=ZONES)
+
+
+def cluster_args(network: Network) -> ClusterArgs:
+    return ClusterArgs(
+        network=network.outputs,
+        account_id=ACCOUNT,
+        admins=(DEPLOYER,),
+        endpoint_public_access=True,
+        public_access_cidrs=("203.0.113.0/24",),
+        deletion_protection=False,
+    )
+
+
+def training_args(network: Network, cluster: Cluster) -> GpuNodePoolArgs:
+    return GpuNodePoolArgs(
+        cluster=cluster.outputs,
+        network=network.outputs,
+        instance_type="p5.48xlarge",
+        nodes=4,
+        zones=(TRAINING_ZONE,),
+        efa=True,
+    )
+
+
+def network_and_cluster() -> tuple[Network, Cluster]:
+    network = Network("main", network_args())
+    return network, Cluster("main", cluster_args(network))
+
+
+def lustre_args(network: Network, cluster: Cluster) -> LustreArgs:
+    return LustreArgs(
+        network=network.outputs,
+        zone=TRAINING_ZONE,
+        storage_capacity_gib=4800,
+        client_security_groups={"nodes": cluster.outputs.security_group_id},
+        protect=False,
+    )
+
+
+def aws_platform() -> Platform:
+    """A p5 training platform with EFA, and Lustre linked to its data lake."""
+    network, cluster = network_and_cluster()
+    system = NodePool("system", NodePoolArgs(cluster=cluster.outputs, network=network.outputs))
+    training = GpuNodePool("training", training_args(network, cluster))
+    addons = ClusterAddons("addons", ClusterAddonsArgs(cluster=cluster.outputs, pools=(system.outputs,)))
+    lake = DataLake("lake", DataLakeArgs(account_id=ACCOUNT, region=REGION, protect=False))
+    lustre_with_data = replace(
+        lustre_args(network, cluster), data_repositories={"data": DataRepository(s3_uri=lake.outputs.uri)}
+    )
+    identity = PodIdentity(
+        "trainer",
+        PodIdentityArgs(
+            cluster=cluster.outputs,
+            namespace="research",
+            service_account="trainer",
+            documents={
+                "data": lake.kms_key_arn.apply(
+                    lambda key: bucket_access_document("arn:aws:s3:::lake", key, write=True),
+                )
+            },
+        ),
+    )
+    return Platform(
+        network=network,
+        cluster=cluster,
+        system=system,
+        training=training,
+        addons=addons,
+        lake=lake,
+        lustre=LustreFileSystem("scratch", lustre_with_data),
+        identity=identity,
+    )

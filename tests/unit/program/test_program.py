@@ -1,0 +1,125 @@
+"""The program over the checked-in local stack, on the simulated account, in this process."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.cloud.plan import record, run_program
+from local.cloud.recording import Recording
+from stacks.__main__ import main
+
+ROOT = Path(__file__).parents[3]
+STACKS = ROOT / "stacks"
+
+
+def configuration() -> dict[str, Any]:
+    text = (STACKS / "config" / "Pulumi.local.yaml").read_text(encoding="utf-8")
+    config: dict[str, Any] = yaml.safe_load(text)["config"]
+    return config
+
+
+def execute(config: Mapping[str, Any]) -> Recording:
+    return run_program(STACKS, project="slipway", stack="local", config=config)
+
+
+@pytest.fixture(autouse=True)
+def _mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_CHARTS_MIRROR", "http://127.0.0.1:8080/charts")
+
+
+@pytest.fixture(scope="module")
+def local() -> Recording:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_CHARTS_MIRROR", "http://127.0.0.1:8080/charts")
+        return execute(configuration())
+
+
+def test_the_local_stack_exports_32_gpus_and_128_interfaces(local: Recording) -> None:
+    (cluster,) = local.exports["clusters"]
+    pools = {pool["name"]: pool for pool in cluster["pools"]}
+    training = pools["training"]
+    assert training["nodes"] * training["gpusPerNode"] == 32
+    assert training["nodes"] * training["efaPerNode"] == 128
+    assert pools["system"]["gpusPerNode"] == 0
+    assert (local.exports["account"], local.exports["region"]) == ("000000000000", "us-east-1")
+
+
+def test_the_kubeconfig_runs_a_command_and_holds_no_secret(local: Recording) -> None:
+    (cluster,) = local.exports["clusters"]
+    user = yaml.safe_load(cluster["kubeconfig"])["users"][0]["user"]
+    assert set(user) == {"exec"}, "no token, no certificate, no password"
+    assert user["exec"]["command"] == "slipway"
+    assert not local.secret_exports
+
+
+def test_the_run_takes_the_whole_pool_and_mounts_its_teams_claim(local: Recording) -> None:
+    (run,) = local.exports["training"]
+    (storage,) = local.exports["storage"]
+    job = local.get("kubernetes:batch/v1:Job").inputs
+    volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}
+    assert (run["nodes"], run["gpus"], run["job"]) == (4, 32, job["metadata"]["name"])
+    assert volumes["shared"]["persistentVolumeClaim"]["claimName"] == storage["claim"]
+    assert job["metadata"]["namespace"] == storage["namespace"] == run["namespace"] == "research"
+
+
+def test_the_job_waits_for_nodes_devices_names_limits_and_its_claim(local: Recording) -> None:
+    job = local.get("kubernetes:batch/v1:Job")
+    types = {local.by_urn(urn).type for urn in job.dependencies}
+    assert {
+        "aws:eks/nodeGroup:NodeGroup",
+        "aws:eks/addon:Addon",
+        "kubernetes:helm.sh/v3:Release",
+        "kubernetes:core/v1:ResourceQuota",
+        "kubernetes:networking.k8s.io/v1:NetworkPolicy",
+        "kubernetes:core/v1:PersistentVolumeClaim",
+    } <= types
+
+
+def test_the_volume_waits_for_its_driver(local: Recording) -> None:
+    volume = local.get("kubernetes:core/v1:PersistentVolume")
+    addons = {
+        local.by_urn(urn).inputs["addonName"]
+        for urn in volume.dependencies
+        if local.by_urn(urn).type == "aws:eks/addon:Addon"
+    }
+    assert "aws-fsx-csi-driver" in addons
+
+
+def test_nothing_uses_a_default_provider(local: Recording) -> None:
+    for resource in local.resources:
+        if resource.custom and not resource.type.startswith("pulumi:"):
+            name = resource.type.partition(":")[0]
+            assert f"pulumi:providers:{name}::{name}" in resource.provider, f"{resource.name} has another provider"
+
+
+def test_the_provider_refuses_every_other_account(local: Recording) -> None:
+    provider = local.get("pulumi:providers:aws").inputs
+    assert "000000000000" in str(provider["allowedAccountIds"])
+    assert "assumeRoles" not in provider, "the simulated caller is the deployer already"
+    assert "slipway/local" in str(provider["defaultTags"])
+
+
+def test_the_stack_stays_under_300_resources(local: Recording) -> None:
+    assert len(local.resources) < 300, "a stack is one cluster in one place"
+
+
+def test_bad_settings_end_the_program_with_one_error_and_create_nothing() -> None:
+    config = configuration()
+    config["slipway:pools"][1]["instanceType"] = "p5.48xlarg"
+    codes = []
+
+    def program() -> None:
+        with pytest.raises(SystemExit) as end:
+            main()
+        codes.append(end.value.code)
+
+    recording = record(program, stack="local", config=config, packages={})
+    assert codes == [32], "the code that tells the language host that the user was told already"
+    assert [item.type for item in recording.resources] == ["pulumi:pulumi:Stack"], "nothing was created"
+    ((severity, text),) = recording.logs
+    assert severity.lower() == "error"
+    assert "slipway:pools[1].instanceType" in text
+    assert "Traceback" not in text

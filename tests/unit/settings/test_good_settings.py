@@ -1,0 +1,75 @@
+"""Variants that must be accepted: a rule that refuses too much is as wrong as one that refuses too little."""
+
+from typing import Any
+
+import pytest
+
+from stacks.sections import RunnerAccess, TunnelAccess
+from stacks.settings import Settings, validate
+from stacks.sources import from_mapping
+
+ADMINS = ["arn:aws:iam::000000000000:role/slipway-deployer"]
+
+
+def accepted(document: dict[str, Any]) -> Settings:
+    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
+    return validate(raw, encrypted_values_are_clear=False)
+
+
+def test_a_tunnel_with_a_proxy(document: dict[str, Any]) -> None:
+    document["access"] = {"kind": "tunnel", "proxyUrl": "http://localhost:8888", "admins": ADMINS}
+    assert accepted(document).access == TunnelAccess.model_validate(document["access"])
+
+
+def test_a_runner_inside_the_network(document: dict[str, Any]) -> None:
+    document["access"] = {"kind": "runner", "admins": ADMINS}
+    assert isinstance(accepted(document).access, RunnerAccess)
+
+
+def test_a_lone_address_is_a_block_of_one(document: dict[str, Any]) -> None:
+    document["access"]["cidrs"] = ["198.51.100.7"]
+    assert accepted(document).access.model_dump()["cidrs"] == ("198.51.100.7/32",)
+
+
+def test_a_protected_production_stack_without_an_end(document: dict[str, Any]) -> None:
+    document.update(environment="production-eu", protect="true")
+    del document["ttl"]
+    assert accepted(document).protect
+
+
+def test_protection_is_the_default(document: dict[str, Any]) -> None:
+    del document["protect"], document["ttl"]
+    assert accepted(document).protect
+
+
+@pytest.mark.parametrize("kind", ["reservation", "capacityBlock"])
+def test_reserved_capacity_without_a_placement_group(document: dict[str, Any], kind: str) -> None:
+    document["pools"][1]["capacity"] = {"kind": kind, "id": "cr-0123456789abcdef0"}
+    if kind == "capacityBlock":
+        document["pools"][1]["capacity"]["confirm"] = True
+    assert accepted(document).pools[1].capacity.kind == kind
+
+
+def test_scratch_storage_has_no_speed_of_its_own(document: dict[str, Any]) -> None:
+    document["storage"][0].update(deploymentType="SCRATCH_2", capacityGib=1200)
+    del document["storage"][0]["throughputMbPerTib"]
+    assert accepted(document).storage[0].throughput_mb_per_tib is None
+
+
+def test_a_platform_without_storage_lake_teams_and_runs(document: dict[str, Any]) -> None:
+    for section in ("storage", "dataLake", "teams", "training", "inference", "links", "budget", "cluster"):
+        del document[section]
+    settings = accepted(document)
+    assert (settings.cluster.name, settings.cluster.version) == ("main", "1.36")
+
+
+def test_a_part_of_a_node_where_there_is_no_fabric(document: dict[str, Any]) -> None:
+    document["pools"].append({"name": "dev", "instanceType": "g6e.48xlarge", "nodes": 1, "zones": ["us-east-1a"]})
+    document["training"][0].update(pool="dev", nodes=1, gpusPerNode=2)
+    assert accepted(document).training[0].gpus_per_node == 2
+
+
+@pytest.mark.parametrize("image", ["a/b:1.2.3", "b:v1", "a/b@sha256:" + "0" * 64, "a/b:1.2@sha256:" + "f" * 64])
+def test_images_with_a_version_or_a_digest(document: dict[str, Any], image: str) -> None:
+    document["training"][0]["image"] = image
+    assert accepted(document).training[0].image == image

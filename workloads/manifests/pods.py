@@ -1,0 +1,177 @@
+"""The pod of a run: resources, placement, security and volumes, from a spec and a fabric profile."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from components.kubernetes.quantities import gibibytes, mebibytes
+from components.outputs import FabricProfile, Taint
+from workloads.specs import TrainingSpec
+
+Part = dict[str, Any]
+
+CONTAINER = "trainer"
+USER = 1000
+"""A user without rights; images must not need root."""
+GRACE_SECONDS = 120
+"""From SIGTERM to SIGKILL: two minutes is also what EC2 gives when it takes spot capacity back."""
+NODE_LOSS_SECONDS = 30
+"""Kubernetes waits 300 s before it gives up on a silent node; meanwhile all other nodes of the run idle."""
+SHARED_MEMORY_GIB_PER_PROCESS = 8
+"""Shared memory, for NCCL's intra-node transport and the batches of data loader workers; the default is 64 MiB."""
+NODE_FRACTION = 0.85
+"""Part of a node that a run requests; the rest is for the kubelet, DaemonSets and the file system's client."""
+MEBIBYTE_PER_GIB = 1024
+
+
+def resources(spec: TrainingSpec, profile: FabricProfile) -> Part:
+    """Requests and limits of one pod.
+
+    Devices and huge pages cannot be overcommitted, so limits equal requests. Memory too, or the node's kernel chooses
+    whom to kill. CPU has no limit: throttled data loaders starve GPUs while processors idle.
+    """
+    hugepages = profile.hugepages_2mi if spec.share.whole else 0
+    # Huge pages are cut from the same memory.
+    fixed = {"memory": gibibytes(memory_gib(spec) - math.ceil(hugepages / MEBIBYTE_PER_GIB))}
+    if profile.accelerator_resource is not None:
+        fixed[profile.accelerator_resource] = str(spec.share.accelerators)
+    if spec.share.whole:
+        fixed.update({name: str(count) for name, count in profile.fabric_resources.items()})
+    if hugepages:
+        fixed["hugepages-2Mi"] = mebibytes(hugepages)
+    return {"requests": {"cpu": str(cpus(spec)), **fixed}, "limits": fixed}
+
+
+def memory_gib(spec: TrainingSpec) -> int:
+    """Memory of one pod, huge pages included: its share of the node."""
+    return int(spec.share.memory_gib * NODE_FRACTION * _share(spec))
+
+
+def cpus(spec: TrainingSpec) -> int:
+    """Processors that one pod requests."""
+    return max(1, int(spec.share.vcpus * NODE_FRACTION * _share(spec)))
+
+
+def _share(spec: TrainingSpec) -> float:
+    return spec.share.accelerators / max(1, spec.share.accelerators_of_node)
+
+
+def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
+    """Variables of the container; what the spec says wins over the kit's own."""
+    values = {
+        "PYTHONUNBUFFERED": "1",
+        # One thread pool per process: torchrun's own default is 1, PyTorch's is every core of the node.
+        "OMP_NUM_THREADS": str(max(1, cpus(spec) // spec.share.accelerators)),
+        "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        "SLIPWAY_RUN": spec.run,
+        **({"SLIPWAY_CHECKPOINTS": spec.checkpoint_directory} if spec.checkpoint_directory else {}),
+        **profile.environment,
+        **spec.environment,
+    }
+    address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    return [address, *({"name": name, "value": value} for name, value in sorted(values.items()))]
+
+
+def tolerations(taints: Sequence[Taint]) -> list[Part]:
+    """The pool's taints, and impatience with nodes that do not answer."""
+    own = [
+        {"key": taint.key, "operator": "Equal", "value": taint.value, "effect": taint.effect}
+        if taint.value
+        else {"key": taint.key, "operator": "Exists", "effect": taint.effect}
+        for taint in taints
+    ]
+    lost = [
+        {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": NODE_LOSS_SECONDS}
+        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    ]
+    return [*own, *lost]
+
+
+def affinity(profile: FabricProfile, labels: Mapping[str, str], run_label: str) -> Part:
+    """A wish to stand close together, strongest at the narrowest level of the network.
+
+    A wish, because a run that waits for ideal neighbours computes nothing.
+    """
+    keys = list(profile.topology_label_keys)
+    terms = [
+        {
+            "weight": 100 * (level + 1) // len(keys),
+            "podAffinityTerm": {
+                "labelSelector": {"matchLabels": {run_label: labels[run_label]}},
+                "topologyKey": key,
+            },
+        }
+        for level, key in enumerate(keys)
+    ]
+    return {"podAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": terms}} if terms else {}
+
+
+def volumes(spec: TrainingSpec) -> tuple[list[Part], list[Part]]:
+    """(volumes, mounts) of the pod."""
+    shared_memory = gibibytes(SHARED_MEMORY_GIB_PER_PROCESS * spec.share.accelerators)
+    pairs: list[tuple[Part, str]] = [
+        ({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}}, "/dev/shm"),  # noqa: S108
+        ({"name": "tmp", "emptyDir": {}}, "/tmp"),  # noqa: S108 -- the container's own, its root is read-only
+    ]
+    if spec.mount is not None:
+        claim = {"name": "shared", "persistentVolumeClaim": {"claimName": spec.mount.claim}}
+        pairs.append((claim, spec.mount.path))
+    return [volume for volume, _ in pairs], [{"name": volume["name"], "mountPath": path} for volume, path in pairs]
+
+
+def container(spec: TrainingSpec, profile: FabricProfile, command: Sequence[str], mounts: Sequence[Part]) -> Part:
+    """The one container.
+
+    Pod security ``restricted`` holds with a fabric too: the node's container runtime sets no limit on locked memory,
+    so that registering memory for RDMA needs no IPC_LOCK.
+    """
+    return {
+        "name": CONTAINER,
+        "image": spec.image,
+        "command": list(command),
+        "env": environment(spec, profile),
+        "resources": resources(spec, profile),
+        "volumeMounts": list(mounts),
+        # The end of the log becomes the pod's message: what happened is seen without a log system.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def pod_spec(
+    spec: TrainingSpec, profile: FabricProfile, *, command: Sequence[str], labels: Mapping[str, str], run_label: str
+) -> Part:
+    """The pod's spec; ``subdomain`` gives it a stable name under the run's Service."""
+    given, mounts = volumes(spec)
+    result: Part = {
+        "restartPolicy": "Never",
+        "subdomain": spec.run,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        # A trainer has no business with the Kubernetes API.
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "nodeSelector": dict(profile.node_selector),
+        "tolerations": tolerations(profile.taints),
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "fsGroup": USER,
+            # Otherwise every start changes the owner of every file of the file system.
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [container(spec, profile, command, mounts)],
+        "volumes": given,
+    }
+    near = affinity(profile, labels, run_label)
+    optional = {
+        "affinity": near or None,
+        "imagePullSecrets": [{"name": spec.pull_secret}] if spec.pull_secret else None,
+        "priorityClassName": spec.priority_class,
+    }
+    return {**result, **{key: value for key, value in optional.items() if value is not None}}

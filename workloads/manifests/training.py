@@ -1,0 +1,161 @@
+"""A training run as Kubernetes objects: pure functions from a spec and a pool's fabric profile to dicts.
+
+The shape is an Indexed Job (stable host names, one pod per node), a headless Service that resolves them before they are
+ready, and a policy that lets the pods of the run, and nobody else, talk to each other. torchrun does the rest.
+"""
+
+from typing import Any
+
+from components.outputs import FabricProfile
+from workloads.manifests.pods import CONTAINER, pod_spec
+from workloads.specs import TrainingSpec
+
+Manifest = dict[str, Any]
+
+RENDEZVOUS_PORT = 29400
+"""torchrun's default for the c10d backend."""
+CONFIGURATION_EXIT_CODES = (2, 64, 78, 126, 127)
+"""A second attempt ends the same way: 2 usage (argparse, torchrun), 64 and 78 EX_USAGE and EX_CONFIG of sysexits.h,
+126 and 127 command not executable and not found."""
+
+RUN_LABEL = "slipway.dev/run"
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+
+
+def labels(spec: TrainingSpec) -> dict[str, str]:
+    """Labels of every object of the run."""
+    return {
+        "app.kubernetes.io/name": spec.name,
+        "app.kubernetes.io/component": "training",
+        "app.kubernetes.io/managed-by": "slipway",
+        RUN_LABEL: spec.run,
+        "slipway.dev/team": spec.namespace,
+    }
+
+
+def manifests(spec: TrainingSpec, profile: FabricProfile) -> dict[str, Manifest]:
+    """Every object of the run, by role."""
+    return {"service": service(spec), "policy": policy(spec), "job": job(spec, profile)}
+
+
+def _metadata(spec: TrainingSpec) -> Manifest:
+    return {
+        "name": spec.run,
+        "namespace": spec.namespace,
+        "labels": labels(spec),
+        # The run takes hours and may wait for nodes: an update must not wait for it, nor fail with it.
+        "annotations": {"pulumi.com/skipAwait": "true"},
+    }
+
+
+def service(spec: TrainingSpec) -> Manifest:
+    """Headless Service: pods find each other before they are ready, since readiness comes after the rendezvous."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(spec),
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {RUN_LABEL: spec.run},
+            "ports": [{"name": "rendezvous", "port": RENDEZVOUS_PORT, "protocol": "TCP"}],
+        },
+    }
+
+
+def policy(spec: TrainingSpec) -> Manifest:
+    """All traffic within the run (NCCL opens ports of its own choice) in a namespace that denies everything."""
+    peers = [{"podSelector": {"matchLabels": {RUN_LABEL: spec.run}}}]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": _metadata(spec),
+        "spec": {
+            "podSelector": {"matchLabels": {RUN_LABEL: spec.run}},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [{"from": peers}],
+            "egress": [{"to": peers}],
+        },
+    }
+
+
+def command(spec: TrainingSpec) -> list[str]:
+    """Run the script under torchrun on every node, meeting at the pod of index 0.
+
+    ``$(POD_IP)`` is filled in by the kubelet: without it each node would offer a host name that only resolves once
+    its pod is published.
+    """
+    return [
+        "torchrun",
+        f"--nnodes={spec.nodes}",
+        f"--nproc-per-node={spec.share.accelerators}",
+        "--rdzv-backend=c10d",
+        f"--rdzv-endpoint={rendezvous_endpoint(spec)}",
+        f"--rdzv-id={spec.run}",
+        # Pods of a large run start minutes apart while images are pulled.
+        "--rdzv-conf=join_timeout=900,last_call_timeout=60",
+        "--local-addr=$(POD_IP)",
+        f"--max-restarts={spec.max_restarts}",
+        spec.script,
+        *spec.args,
+    ]
+
+
+def rendezvous_endpoint(spec: TrainingSpec) -> str:
+    """Host and port of the pod of index 0: an Indexed Job names it ``<job>-0`` under the Service's domain."""
+    return f"{spec.run}-0.{spec.run}.{spec.namespace}.svc:{RENDEZVOUS_PORT}"
+
+
+def failure_policy() -> Manifest:
+    """What a failed pod means, first match first.
+
+    A pod that the cluster took away (preemption, drain, node repair) costs no attempt; a mistake in the configuration
+    ends the run at once instead of repeating it on every node.
+    """
+    return {
+        "rules": [
+            {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+            {
+                "action": "FailJob",
+                "onExitCodes": {
+                    "containerName": CONTAINER,
+                    "operator": "In",
+                    "values": list(CONFIGURATION_EXIT_CODES),
+                },
+            },
+        ]
+    }
+
+
+def job(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
+    """The Indexed Job.
+
+    No ``ttlSecondsAfterFinished``: a finished job that vanished by itself would be a run that Pulumi believes missing
+    after the next refresh, and starts again. Finished jobs hold no devices; they go with their entry in the settings.
+    """
+    metadata = _metadata(spec)
+    if spec.queue is not None:
+        metadata["labels"] = {**metadata["labels"], QUEUE_LABEL: spec.queue}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {
+            "completionMode": "Indexed",
+            "completions": spec.nodes,
+            "parallelism": spec.nodes,
+            # One lost node fails every pod of the run: an attempt costs up to one failure per node.
+            "backoffLimit": spec.max_restarts * spec.nodes,
+            "activeDeadlineSeconds": spec.time_limit_seconds,
+            # Not before the old pod is gone: it still holds the node's devices.
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": failure_policy(),
+            "template": {
+                "metadata": {
+                    "labels": labels(spec),
+                    "annotations": {"slipway.dev/content-hash": spec.content_hash, **profile.pod_annotations},
+                },
+                "spec": pod_spec(spec, profile, command=command(spec), labels=labels(spec), run_label=RUN_LABEL),
+            },
+        },
+    }
