@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from cli import terminal
 from cli.account import open_account
@@ -41,12 +40,12 @@ def journal(
     if as_json:
         terminal.print_json({"environment": env, "simulated": True, "calls": [asdict(entry) for entry in entries]})
         return
-    table = Table("time", "call", "object", "outcome", box=None, padding=(0, 2), header_style="dim")
+    made = terminal.table("time", "call", "object", "outcome")
     for entry in entries:
         when = dt.datetime.fromtimestamp(entry.time, dt.UTC).strftime("%H:%M:%S")
         outcome = "ok" if entry.outcome == "ok" else f"{entry.code}: {entry.message}"
-        table.add_row(when, entry.operation, entry.id or entry.kind, outcome)
-    terminal.output().print(table)
+        made.add_row(when, entry.operation, entry.id or entry.kind, outcome)
+    terminal.output().print(made)
 
 
 @faults.command("add", context_settings=_HELP)
@@ -128,14 +127,12 @@ def list_faults(
     if not planted:
         terminal.output().print("no faults are planted")
         return
-    table = Table(
-        "no", "fault", "operation", "kind", "id", "hits", "seen", box=None, padding=(0, 2), header_style="dim"
-    )
+    made = terminal.table("no", "fault", "operation", "kind", "id", "hits", "seen")
     for fault in planted:
         hits = f"{fault.count} after {fault.after}" if fault.after else str(fault.count)
         row = (str(fault.id), fault.type, fault.operation, fault.kind, fault.identifier, hits, str(fault.seen))
-        table.add_row(*row)
-    terminal.output().print(table)
+        made.add_row(*row)
+    terminal.output().print(made)
 
 
 @faults.command("clear", context_settings=_HELP)

@@ -119,11 +119,12 @@ class Picture:
         step = self.steps.get(urn)
         if step is None:
             return
-        # A refresh begins as `refresh` and ends as what it found: same, update or delete.
-        found = self.drifted if step.operation == "refresh" else self.changes
+        refreshed = step.operation == "refresh"
+        if refreshed and operation == "refresh":
+            operation = _found_by_refresh(metadata)
         step.operation, step.ended = operation, when
         if operation not in _QUIET:
-            found[urn] = metadata
+            (self.drifted if refreshed else self.changes)[urn] = {**metadata, "op": operation}
 
     def _fail(self, metadata: dict[str, Any], when: float) -> None:
         step = self.steps.get(str(metadata["urn"]))
@@ -139,6 +140,13 @@ class Picture:
         told = Diagnostic(severity, message, str(event.get("urn", "")))
         if told not in self.diagnostics:
             self.diagnostics.append(told)
+
+
+def _found_by_refresh(metadata: dict[str, Any]) -> str:
+    """What a refresh found: `pulumi refresh` says it itself, the refresh within a preview only shows the two states."""
+    if metadata.get("new") is None:
+        return "delete"
+    return "update" if metadata.get("diffs") or metadata.get("detailedDiff") else "same"
 
 
 def urn_type(urn: str) -> str:

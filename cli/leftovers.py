@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.table import Table
 
 from cli.account import open_account
+from cli.terminal import table
 from local.cloud.model import CloudObject, Maker
 from local.cluster.residue import residue
 from local.paths import StatePaths
@@ -38,9 +38,9 @@ def _why(item: CloudObject) -> str:
 
 def print_leftovers(left: Sequence[Leftover], console: Console) -> None:
     """One line each."""
-    table = Table(
+    made = table("kind", "id", "", title="left over")
         "kind", "id", "", box=None, padding=(0, 2), header_style="dim", title="left over", title_justify="left"
     )
     for item in left:
-        table.add_row(item.kind, item.id, item.why)
-    console.print(table)
+        made.add_row(item.kind, item.id, item.why)
+    console.print(made)

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from local.cluster.environment import LocalEnvironment
-from rich.table import Table
 
 from cli import terminal
 from cli.account import open_account
@@ -15,6 +13,7 @@ from cli.account_tricks import EnvironmentOption, drift, faults, journal
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.leftovers import leftovers, print_leftovers
+from local.cluster.environment import LocalEnvironment
 from local.cluster.status import Status
 from local.paths import StatePaths
 from local.toolchain.toolchain import ensure
@@ -115,13 +114,13 @@ def _print_status(found: Status) -> None:
     word = "running" if found.ready else ("starting or broken" if found.running else "not running")
     out.print(f"{found.environment}: {word} (simulated), state in {found.state_directory}", soft_wrap=True)
     if found.processes:
-        table = Table("process", "pid", "ports", "memory", "", box=None, padding=(0, 2), header_style="dim")
+        made = terminal.table("process", "pid", "ports", "memory", "")
         for process in found.processes:
             ports = ", ".join(f"{name} {port}" for name, port in process.ports.items())
             state = "ready" if process.ready else process.reason or "not ready"
             name = f"{process.cluster}/{process.name}" if process.cluster else process.name
-            table.add_row(name, str(process.pid or "-"), ports, f"{process.memory_mib} MiB", state)
-        out.print(table)
+            made.add_row(name, str(process.pid or "-"), ports, f"{process.memory_mib} MiB", state)
+        out.print(made)
     for cluster in found.clusters:
         nodes = f"{cluster.nodes_ready}/{cluster.nodes} nodes Ready"
         out.print(f"cluster {cluster.name}: {cluster.status}, {nodes} {cluster.reason}".rstrip(), soft_wrap=True)

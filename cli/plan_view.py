@@ -10,7 +10,7 @@ from rich.tree import Tree
 from cli.events import short_type
 from cli.outputs import StackOutputs
 from cli.plan_model import Branch, Plan
-from cli.terminal import counted
+from cli.terminal import counted, table
 
 
 def to_json(plan: Plan, outputs: StackOutputs, *, stack: str, simulated: bool) -> dict[str, Any]:
@@ -48,10 +48,10 @@ def to_json(plan: Plan, outputs: StackOutputs, *, stack: str, simulated: bool) -
 def print_plan(plan: Plan, outputs: StackOutputs, console: Console, *, full: bool) -> None:
     """Tree, pools, addresses, storage, runs, add-ons, exposure."""
     console.print(_tree(plan.tree, full=full))
-    for table in (_pools(outputs), _addresses(plan), _storage(outputs), _runs(outputs), _addons(plan)):
-        if table.row_count:
+    for part in (_pools(outputs), _addresses(plan), _storage(outputs), _runs(outputs), _addons(plan)):
+        if part.row_count:
             console.print()
-            console.print(table)
+            console.print(part)
     if plan.exposed:
         console.print()
         console.print("reachable from outside", style="bold")
@@ -86,54 +86,47 @@ def _grow(tree: Tree, branch: Branch, *, full: bool) -> None:
 
 
 def _pools(outputs: StackOutputs) -> Table:
-    table = _table("pools", "pool", "type", "nodes", "accelerators", "EFA interfaces")
+    made = table("pool", "type", "nodes", "accelerators", "EFA interfaces", title="pools")
     for cluster in outputs.clusters:
         for pool in cluster.pools:
             accelerators = f"{pool.gpus} {pool.accelerator_model or ''} ({pool.nodes} x {pool.gpus_per_node})"
             interfaces = f"{pool.efa_interfaces} ({pool.nodes} x {pool.efa_per_node})"
-            table.add_row(
+            made.add_row(
                 pool.name,
                 pool.instance_type,
                 str(pool.nodes),
                 accelerators if pool.gpus else "-",
                 interfaces if pool.efa_interfaces else "-",
             )
-    return table
+    return made
 
 
 def _addresses(plan: Plan) -> Table:
     networks = ", ".join(cidr for _, cidr in plan.networks)
-    table = _table(f"addresses of {networks}" if networks else "addresses", "zone", "subnet", "block", "usable", "")
+    made = table("zone", "subnet", "block", "usable", "", title=f"addresses of {networks or 'no network'}")
     for subnet in plan.subnets:
         side = "public" if subnet.public else "private"
-        table.add_row(subnet.zone, subnet.name, subnet.cidr, f"{subnet.usable:,}", side)
-    return table
+        made.add_row(subnet.zone, subnet.name, subnet.cidr, f"{subnet.usable:,}", side)
+    return made
 
 
 def _storage(outputs: StackOutputs) -> Table:
-    table = _table("storage", "name", "kind", "capacity", "zone", "claim")
+    made = table("name", "kind", "capacity", "zone", "claim", title="storage")
     for item in outputs.storage:
         claim = f"{item.namespace}/{item.claim}" if item.claim else "-"
-        table.add_row(item.name, item.kind, f"{item.capacity_gib:,} GiB", item.zone or "-", claim)
-    return table
+        made.add_row(item.name, item.kind, f"{item.capacity_gib:,} GiB", item.zone or "-", claim)
+    return made
 
 
 def _runs(outputs: StackOutputs) -> Table:
-    table = _table("training", "run", "namespace", "nodes", "accelerators")
+    made = table("run", "namespace", "nodes", "accelerators", title="training")
     for item in outputs.training:
-        table.add_row(item.run, item.namespace, str(item.nodes), str(item.gpus))
-    return table
+        made.add_row(item.run, item.namespace, str(item.nodes), str(item.gpus))
+    return made
 
 
 def _addons(plan: Plan) -> Table:
-    table = _table("add-ons", "name", "version", "by")
+    made = table("name", "version", "by", title="add-ons")
     for item in plan.addons:
-        table.add_row(item.name, item.version, item.by)
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
-    for column in columns:
-        table.add_column(column, overflow="fold", header_style="dim")
-    return table
+        made.add_row(item.name, item.version, item.by)
+    return made

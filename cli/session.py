@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from local.cluster.environment import LocalEnvironment
 from rich.console import Console
 
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.project import PROJECT, Stack
+from local.cluster.environment import LocalEnvironment
 from local.paths import StatePaths
 from local.toolchain.toolchain import Toolchain, ensure
 

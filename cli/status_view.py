@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.readiness import ClusterState, EnvironmentState
+from cli.terminal import table
 
 
 def to_json(state: EnvironmentState) -> dict[str, Any]:
@@ -89,9 +90,8 @@ def tables(state: EnvironmentState) -> Group:
     """Pools, storage and runs, one table each."""
     parts: list[Table] = []
     for cluster in state.clusters:
-        pools = _table(
-            f"cluster {cluster.name} (Kubernetes {cluster.version})", "pool", "type", "nodes", "GPUs", "EFA", ""
-        )
+        heading = f"cluster {cluster.name} (Kubernetes {cluster.version})"
+        pools = table("pool", "type", "nodes", "GPUs", "EFA", "", title=heading)
         for pool in cluster.pools:
             pools.add_row(
                 pool.name,
@@ -103,24 +103,17 @@ def tables(state: EnvironmentState) -> Group:
             )
         parts.append(pools)
     if state.storage:
-        storage = _table("storage", "name", "kind", "capacity", "claim", "phase", "")
+        storage = table("name", "kind", "capacity", "claim", "phase", "", title="storage")
         for volume in state.storage:
             size = f"{volume.capacity_gib:,} GiB"
             storage.add_row(volume.name, volume.kind, size, volume.claim or "-", volume.phase, _mark(volume.ready))
         parts.append(storage)
     if state.training:
-        runs = _table("training", "run", "namespace", "nodes", "GPUs", "phase", "")
+        runs = table("run", "namespace", "nodes", "GPUs", "phase", "", title="training")
         for run in state.training:
             runs.add_row(run.run, run.namespace, str(run.nodes), str(run.gpus), run.phase, _mark(run.ready))
         parts.append(runs)
     return Group(*parts)
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2))
-    for column in columns:
-        table.add_column(column, overflow="fold", header_style="dim")
-    return table
 
 
 def _mark(ready: bool) -> Text:  # noqa: FBT001 (a cell's one value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rich.console import Console
+from rich.table import Table
 
 _NARROWEST: Final = 100
 """Columns of output that goes to a file or a pipe: tables must not be squeezed into 80."""
@@ -26,6 +27,14 @@ def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else _NARROWEST
     return Console(stderr=stderr, width=width, highlight=False, emoji=False)
+
+
+def table(*columns: str, title: str = "") -> Table:
+    """A table without lines; nothing in it is ever cut off, because people copy ids from it."""
+    made = Table(title=title or None, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(column, overflow="fold", header_style="dim")
+    return made
 
 
 def is_interactive() -> bool:

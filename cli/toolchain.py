@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cli import terminal
 from cli.exits import Exit
@@ -37,12 +36,12 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON docu
             {"ready": all(tool.ready for tool in tools), "tools": [tool.model_dump() for tool in tools]}
         )
     else:
-        table = Table("executable", "version", "from", "size", box=None, padding=(0, 2), header_style="dim")
+        made = terminal.table("executable", "version", "from", "size")
         for tool in tools:
             size = f"{tool.size_bytes / _MEGABYTE:,.1f} MB" if tool.size_bytes else ""
-            table.add_row(tool.name, tool.version, tool.origin or "missing", size)
+            made.add_row(tool.name, tool.version, tool.origin or "missing", size)
         out = terminal.output()
-        out.print(table)
+        out.print(made)
         for directory in sorted({str(tool.path.parent) for tool in tools if tool.path}):
             out.print(f"  in {directory}", style="dim", soft_wrap=True)
     if not all(tool.ready for tool in tools):

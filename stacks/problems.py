@@ -54,6 +54,15 @@ class SettingsError(Exception):
         super().__init__("\n".join([heading, *(f"  {problem}" for problem in self.problems)]))
 
 
+NO_SECRET = (
+    "secret-unexpected",
+    "this setting is no secret: it shows in names, tags or outputs",
+    "a plain value",
+    "write it without `secure:`",
+)
+"""(rule, what, allowed, fix) for an encrypted value where none belongs."""
+
+
 class _Missing:
     """Marks a place of the file at which nothing stands."""
 
@@ -134,7 +143,8 @@ def from_pydantic(error: ErrorDetails, raw: dict[str, Any], known_keys: Sequence
     value = lookup(raw, steps)
     hidden = secret or any(isinstance(step, str) and sounds_secret(step) for step in steps)
     context: dict[str, Any] = error.get("ctx") or {}
-    rule, what, allowed, fix = _explain(error, context, steps, known_keys)
+    encrypted = isinstance(value, dict) and set(value) == {"secure"}
+    rule, what, allowed, fix = NO_SECRET if encrypted else _explain(error, context, steps, known_keys)
     return Problem(
         path=yaml_path(steps),
         value=shown(value, secret=hidden and value is not MISSING),

@@ -15,7 +15,18 @@ from pydantic.fields import FieldInfo
 from stacks import pool_rules, workload_rules  # noqa: F401
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place
-from stacks.problems import MISSING, NAMESPACE, Problem, SettingsError, from_pydantic, lookup, refusal, yaml_path
+from stacks.problems import (
+    HIDDEN,
+    MISSING,
+    NAMESPACE,
+    NO_SECRET,
+    Problem,
+    SettingsError,
+    from_pydantic,
+    lookup,
+    refusal,
+    yaml_path,
+)
 from stacks.rules import RULES
 from stacks.sections import (
     ENVIRONMENT_REFERENCE,
@@ -91,14 +102,16 @@ def load(config: "pulumi.Config | None" = None, *, environ: Mapping[str, str] | 
     Raises:
         SettingsError: Something is wrong; it lists everything.
     """
-    from pulumi.runtime import config as engine  # noqa: PLC0415 -- load_file must work, fast, without the SDK
+    from pulumi.runtime import config as engine  # noqa: PLC0415 -- load_file must work without the engine's runtime
+    from pulumi.runtime import settings as engine_settings  # noqa: PLC0415
 
     if config is not None and config.name != NAMESPACE:
         raise ValueError(f"settings live in the namespace {NAMESPACE}, not in {config.name}")
     values = engine.CONFIG.get() or engine.get_config_env()
     secrets = frozenset(key for key in values if engine.is_config_secret(key))
-    settings = validate(from_engine(values, secrets), encrypted_values_are_clear=True)
-    return _resolve(settings, os.environ if environ is None else environ)
+    source = f"Pulumi.{engine_settings.get_stack()}.yaml"
+    settings = validate(from_engine(values, secrets, source=source), encrypted_values_are_clear=True)
+    return _resolve(settings, os.environ if environ is None else environ, source=source)
 
 
 def load_file(path: Path) -> Settings:
@@ -200,6 +213,10 @@ _SECRETS = (("registry", "credentials", "password"),)
 
 
 def _misplaced_secrets(raw: Raw, *, clear: bool) -> Iterator[Problem]:
+    """Secrets in plain text and, where the engine decrypted them so that no type tells, secrets in the wrong place."""
+    for key in sorted(raw.encrypted - {steps[0] for steps in _SECRETS}) if clear else ():
+        rule, what, allowed, fix = NO_SECRET
+        yield Problem(path=yaml_path((key,)), value=HIDDEN, rule=rule, what=what, allowed=allowed, fix=fix)
     for steps in _SECRETS:
         value = lookup(raw.values, steps)
         encrypted = steps[0] in raw.encrypted if clear else isinstance(value, dict)
@@ -222,7 +239,7 @@ def _order(problem: Problem, raw: Raw) -> tuple[int, str]:
     return (keys.index(section) if section in keys else len(keys), "")
 
 
-def _resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
+def _resolve(settings: Settings, environ: Mapping[str, str], *, source: str) -> Settings:
     """``settings`` with ``env:NAME`` replaced."""
     mirror = settings.charts.mirror
     if not mirror.startswith(ENVIRONMENT_REFERENCE):
@@ -241,5 +258,5 @@ def _resolve(settings: Settings, environ: Mapping[str, str]) -> Settings:
             allowed="the URL of a Helm repository in that variable",
             fix=f'export {name}, for the local environment with: eval "$(slipway local env)"',
         )
-        raise SettingsError([problem], source="stack configuration") from None
+        raise SettingsError([problem], source=source) from None
     return settings.model_copy(update={"charts": charts})

@@ -235,12 +235,13 @@ def _has_secure(value: Any) -> bool:
     return isinstance(value, list) and any(_has_secure(item) for item in value)
 
 
-def from_engine(config: Mapping[str, str], encrypted: frozenset[str]) -> Raw:
+def from_engine(config: Mapping[str, str], encrypted: frozenset[str], *, source: str) -> Raw:
     """Settings as the engine hands them to a program: every value is text, structured ones are JSON.
 
     Args:
         config: Full keys and their text.
         encrypted: Full keys whose value holds a secret.
+        source: How errors call the settings.
     """
     values: dict[str, Any] = {}
     problems: list[Problem] = []
@@ -249,7 +250,7 @@ def from_engine(config: Mapping[str, str], encrypted: frozenset[str]) -> Raw:
         if key is not None:
             values[key] = _structured(text)
     own = frozenset(key.partition(":")[2] for key in encrypted if key.startswith(f"{NAMESPACE}:"))
-    return Raw(source="stack configuration", values=values, encrypted=own, problems=tuple(problems))
+    return Raw(source=source, values=values, encrypted=own, problems=tuple(problems))
 
 
 def _structured(text: str) -> Any:

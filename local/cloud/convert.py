@@ -22,6 +22,7 @@ class Converter:
         self.binding = binding
         self.schema = schema
         self._provider_only = {*binding.client_only, DEFAULTS, REGION, *schema.secrets}
+        self._fields = {path.replace("[]", ""): member for path, member in binding.fields.items()}
 
     # --- to the API ----------------------------------------------------------------------------------------------
 
@@ -34,7 +35,10 @@ class Converter:
         flat: dict[str, Json] = plain(dict(inputs))
         if self.binding.to_body is not None:
             flat.pop(DEFAULTS, None)
-            return self.binding.to_body(flat, context)
+            body = self.binding.to_body(flat, context)
+            if self.binding.tags and flat.get(TAGS) is not None and lookup(body, self.binding.tags) is None:
+                assign(body, self.binding.tags, self._tags_to_body(flat[TAGS]))
+            return body
         return self.default_body(flat)
 
     def default_body(self, inputs: Mapping[str, Json]) -> dict[str, Json]:
@@ -52,13 +56,13 @@ class Converter:
 
     def path_of(self, name: str) -> str:
         """Body path of a top-level property."""
-        return self.binding.fields.get(name) or self._spelled(name)
+        return self._fields.get(name) or self._spelled(name)
 
     def _spelled(self, name: str) -> str:
         return name if self.binding.camel_case_body else name[:1].upper() + name[1:]
 
     def _member(self, path: str, name: str) -> str:
-        return self.binding.fields.get(f"{path}.{name}") or self._spelled(name)
+        return self._fields.get(f"{path}.{name}") or self._spelled(name)
 
     def _to_body(self, value: Json, kind: Type, path: str) -> Json:
         if is_unknown(value):

@@ -247,6 +247,8 @@ class Binding:
     before_delete: Callable[[CloudObject, Context], None] | None = None
     """Removes what the service removes along with the object."""
     delete_before_replace: bool = False
+    adopts: bool = False
+    """True when creation takes over what the service made (a default security group) and deletion leaves it."""
     tags: str | None = "Tags"
     """Body member that holds tags; None when the type has none."""
     tags_as_map: bool = False

@@ -80,6 +80,12 @@ class SimulatorMonitor(MockMonitor):
         self._by_urn: dict[str, RecordedResource] = {}
         self._lock = threading.RLock()
 
+    def make_urn(self, parent: str, type_: str, name: str) -> str:
+        """As the engine makes it (pulumi/sdk, go/common/resource/urn): the mocks keep only the parent's own type."""
+        chain = parent.split("::")[2] if parent else ""
+        qualified = f"{chain}${type_}" if chain and chain != STACK_TYPE else type_
+        return f"urn:pulumi:{self.recording.stack}::{self.recording.project}::{qualified}::{name}"
+
     # --- what the SDK calls --------------------------------------------------------------------------------------
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 the protocol's name

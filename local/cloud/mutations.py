@@ -10,7 +10,7 @@ from local.cloud.convert import overlay, update_body
 from local.cloud.failures import Call, CancelledCallError, CloudError, InitFailedError, call_for, error_text
 from local.cloud.faults import Fault, FaultType
 from local.cloud.lifecycle import Effects, FailedStateError, begin, wait_until_gone, wait_until_ready
-from local.cloud.model import ApiError, CloudObject, Context, Lifecycle, Operation, Request
+from local.cloud.model import ApiError, CloudObject, Context, Lifecycle, Maker, Operation, Request
 from local.cloud.paths import assign
 from local.cloud.references import check_holders, check_targets
 from local.cloud.session import Session, render
@@ -91,22 +91,24 @@ class Mutations:
         binding, account = bound.binding, context.account
         request = bound.converter.to_body(inputs, context)
         call.request = request
-        self._obey(bound, Operation.CREATE, request, None, context)
-        check_targets(binding, request, account)
         body = copy.deepcopy(overlay(binding.defaults, request))
+        check_targets(binding, body, account)
+        self._obey(bound, Operation.CREATE, body, None, context)
         if binding.compute is not None:
             binding.compute(body, context)
         waits = binding.lifecycle is not None and begin(body, binding.lifecycle, self._session.effects, context)
         identity = render(binding.identity, body) or account.new_id(_prefix(binding.kind))
-        if account.get(binding.kind, identity) is not None:
+        existing = account.get(binding.kind, identity)
+        if existing is not None and not binding.adopts:
             raise ApiError("ResourceAlreadyExistsException", f"{binding.kind} {identity} already exists", status=409)
         call.id = identity
         item = CloudObject(
             kind=binding.kind,
             id=identity,
             region=account.region,
-            body=body,
-            created_at=account.now(),
+            body=overlay(existing.body, body) if existing is not None else body,
+            maker=existing.maker if existing is not None else Maker.PROGRAM,
+            created_at=existing.created_at if existing is not None else account.now(),
             urn=call.urn,
         )
         self._put_with_hook(item, lambda: binding.after_create and binding.after_create(item, context))
@@ -208,9 +210,9 @@ class Mutations:
         old_request = bound.converter.to_body(old_inputs, context)
         request = bound.converter.to_body(news, context)
         call.request = request
-        self._obey(bound, Operation.UPDATE, request, prior, context)
-        check_targets(binding, request, account)
         body = copy.deepcopy(update_body(prior.body, old_request, request, binding.defaults))
+        check_targets(binding, body, account)
+        self._obey(bound, Operation.UPDATE, body, prior, context)
         lifecycle = binding.lifecycle
         if lifecycle is not None and self._waits(lifecycle) and lifecycle.updating is not None:
             assign(body, lifecycle.path, lifecycle.updating)
@@ -265,6 +267,10 @@ class Mutations:
         item = self._session.find(bound, call.id)
         if item is None:
             return None
+        if binding.adopts:  # the service's own object stays, as it is
+            item.urn = ""
+            store.put(item)
+            return None
         if binding.before_delete is not None:
             binding.before_delete(item, context)
         check_holders(item, self._session.package.bindings, store, label=call.id)
@@ -308,9 +314,10 @@ class Mutations:
         """Run the rules of a preview; no call reaches the API, so nothing is journalled."""
         context = self._session.context(name, inputs, preview=True)
         try:
-            body = bound.converter.to_body(inputs, context)
+            requested = bound.converter.to_body(inputs, context)
         except UndecidedError:
             return
+        body = overlay(prior.body if prior is not None else bound.binding.defaults, requested)
         request = Request(
             operation=operation, token=bound.binding.token, body=body, prior=prior, account=context.account
         )

@@ -134,7 +134,7 @@ class SdkSchemas:
     def _from_disk(self, token: str) -> ResourceSchema | None:
         try:
             data = json.loads(self._file(token).read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
+        except (OSError, json.JSONDecodeError):
             return None
         return ResourceSchema(
             token=data["token"],

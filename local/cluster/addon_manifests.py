@@ -119,6 +119,3 @@ ADDONS: dict[str, Callable[[], list[Document]]] = {
     "aws-fsx-csi-driver": _fsx,
 }
 """The add-ons that the simulation has a stand-in for."""
-
-SELF_MANAGED = ("vpc-cni", "kube-proxy", "coredns")
-"""What EKS installs in a new cluster unless ``bootstrapSelfManagedAddons`` is off."""

@@ -5,8 +5,8 @@ from typing import Any
 
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
-from local.cluster.addon_manifests import ADDONS, SELF_MANAGED
-from local.cluster.cloud_facts import ADDON, CLUSTER
+from local.cluster.addon_manifests import ADDONS
+from local.cluster.cloud_facts import ADDON
 from local.cluster.kube import Document, Kube, object_path
 
 _LOG = logging.getLogger(__name__)
@@ -22,11 +22,9 @@ class Addons:
         self._kube = kube
         self._applied: dict[str, str] = {}
         """Add-on name -> what was applied for it (version and configuration)."""
-        self._bootstrapped = False
 
     async def reconcile(self) -> None:
         """One pass over all add-ons of the cluster."""
-        await self._bootstrap()
         for addon in self._store.find(ADDON, clusterName=self._cluster):
             name = addon.body["addonName"]
             if addon.body.get("status") == "DELETING":
@@ -38,17 +36,6 @@ class Addons:
             else:
                 await self._apply(addon, name)
                 await self._follow(addon, name)
-
-    async def _bootstrap(self) -> None:
-        cluster = self._store.get(CLUSTER, self._cluster)
-        if self._bootstrapped or cluster is None:
-            return
-        if cluster.body.get("bootstrapSelfManagedAddons", True):
-            for name in SELF_MANAGED:
-                for document in ADDONS[name]():
-                    if await self._kube.get(object_path(document)) is None:
-                        await self._kube.apply(document)
-        self._bootstrapped = True
 
     async def _apply(self, addon: CloudObject, name: str) -> None:
         wanted = f"{addon.body.get('addonVersion')} {addon.body.get('configurationValues')}"

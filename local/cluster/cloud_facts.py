@@ -41,10 +41,22 @@ class NodeTemplate:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+class LaunchError(Exception):
+    """Instances could not be launched; ``code`` and the message are those of EKS's node group health."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
 def node_template(account: Account, group: Body, cluster: Body) -> NodeTemplate:
     """The template of a node group.
 
     Security groups are the launch template's (of its first interface, else its own), else the cluster's.
+
+    Raises:
+        LaunchError: the launch template, or the version of it, is gone.
     """
     reference = group.get("launchTemplate") or {}
     data, template_id, version = _launch_template(account, reference)
@@ -67,15 +79,18 @@ def node_template(account: Account, group: Body, cluster: Body) -> NodeTemplate:
 
 
 def _launch_template(account: Account, reference: Body) -> tuple[Body, str, str]:
+    if not reference:
+        return {}, "", ""
     template = _find_template(account, reference)
-    if template is None:
-        return {}, str(reference.get("id") or ""), str(reference.get("version") or "")
-    version = str(reference.get("version") or template.body.get("DefaultVersionNumber") or "1")
-    if version in {"$Latest", "$Default"}:
+    version = str(reference.get("version") or "$Default")
+    if template and version in {"$Latest", "$Default"}:
         member = "LatestVersionNumber" if version == "$Latest" else "DefaultVersionNumber"
-        version = str(template.body.get(member) or 1)
-    held = account.get(LAUNCH_TEMPLATE_VERSION, f"{template.id}:{version}")
-    return (held.body.get("LaunchTemplateData") or {}) if held else {}, template.id, version
+        version = str(template.body[member])
+    held = account.get(LAUNCH_TEMPLATE_VERSION, f"{template.id}:{version}") if template else None
+    if template is None or held is None:
+        name = reference.get("id") or reference.get("name")
+        raise LaunchError("Ec2LaunchTemplateNotFound", f"Launch template {name} (version {version}) was not found")
+    return held.body.get("LaunchTemplateData") or {}, template.id, version
 
 
 def _find_template(account: Account, reference: Body) -> CloudObject | None:

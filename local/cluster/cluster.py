@@ -60,7 +60,7 @@ class Inside:
         await self.addons.reconcile()
         await self.groups.reconcile(ClusterView(self.nodes.items, self.pods.items))
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
-        await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.networks)
+        await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
 
     async def sync_access(self) -> None:
         """Bring the role bindings up to date; also before a token is accepted."""

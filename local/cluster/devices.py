@@ -13,8 +13,8 @@ def plugins_by_node(pods: Iterable[PodView]) -> dict[str, set[str]]:
     """Device plugins (``app.kubernetes.io/name``) whose DaemonSet pod is ready, by node."""
     found: dict[str, set[str]] = {}
     for pod in pods:
-        if pod.app in DEVICE_RESOURCES and pod.owner_kind == "DaemonSet" and pod.ready and not pod.deleting:
-            found.setdefault(pod.node, set()).add(pod.app)
+        if pod.app_name in DEVICE_RESOURCES and pod.owner_kind == "DaemonSet" and pod.ready and not pod.deleting:
+            found.setdefault(pod.node, set()).add(pod.app_name)
     return found
 
 

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from local.cloud.aws.residue import residue
 from local.cloud.plugin import install
 from local.cloud.store import SqliteStore
 from local.cluster.cloud_facts import CLUSTER
@@ -22,7 +23,6 @@ from local.cluster.kubeconfigs import exec_kubeconfig
 from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import exclusive
 from local.cluster.ports import LOOPBACK, PortBook
-from local.cluster.residue import residue
 from local.cluster.status import ProcessStatus, Status
 from local.paths import ACCOUNT_VARIABLE, CHARTS_VARIABLE, SIMULATED_ACCOUNT_ID, STATE_VARIABLE, StatePaths
 from local.toolchain.locate import find

@@ -6,22 +6,13 @@ from typing import Any
 from local.cloud.faults import FaultType, Target
 from local.cloud.model import CloudObject, Maker
 from local.cloud.store import SqliteStore
-from local.cluster.cloud_facts import INSTANCE, INTERFACE, SUBNET, NodeTemplate, free_addresses
+from local.cluster.cloud_facts import INSTANCE, INTERFACE, SUBNET, LaunchError, NodeTemplate, free_addresses
 from local.cluster.nodes import node_name
 
 _CLUSTER_TAG = "eks:cluster-name"
 _GROUP_TAG = "eks:nodegroup-name"
 _BATCH = 50
 """Instances per write transaction: other writers wait for milliseconds, not for a thousand instances."""
-
-
-class LaunchError(Exception):
-    """Instances could not be launched; ``code`` and the message are those of EKS's node group health."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def instances_of(store: SqliteStore, cluster: str, group: str) -> list[CloudObject]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from components.accelerators import UnknownInstanceTypeError
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
-from local.cluster.cloud_facts import CLUSTER, NODE_GROUP, NodeTemplate, node_template
+from local.cluster.cloud_facts import CLUSTER, NODE_GROUP, LaunchError, NodeTemplate, node_template
 from local.cluster.concurrency import for_each
-from local.cluster.instances import LaunchError, instances_of, launch, terminate
+from local.cluster.instances import instances_of, launch, terminate
 from local.cluster.kube import Kube, KubeError
 from local.cluster.machines import Machine, machine
 from local.cluster.nodes import NodeFacts, node_object
@@ -32,14 +32,6 @@ class ClusterView:
     pods: Mapping[str, PodView]
 
 
-@dataclass(frozen=True)
-class NodeNetwork:
-    """How a node is seen from the VPC."""
-
-    security_groups: tuple[str, ...] = ()
-    address: str = "0.0.0.0"  # noqa: S104 - an address that matches no rule, nothing binds to it
-
-
 class NodeGroups:
     """Reconciles the node groups of one cluster; every call looks at the whole state and does what is missing."""
 
@@ -49,7 +41,7 @@ class NodeGroups:
         self._kube = kube
         self.machines: dict[str, Machine] = {}
         """By node name; the device resources come from here."""
-        self.networks: dict[str, NodeNetwork] = {}
+        self.security_groups: dict[str, tuple[str, ...]] = {}
         """By node name."""
 
     async def reconcile(self, view: ClusterView) -> None:
@@ -103,7 +95,7 @@ class NodeGroups:
         wanted = self._facts(group, template, instances)
         for facts in wanted:
             self.machines[facts.name] = facts.machine
-            self.networks[facts.name] = NodeNetwork(tuple(template.security_groups), facts.private_ip)
+            self.security_groups[facts.name] = tuple(template.security_groups)
         missing = [facts for facts in wanted if facts.name not in view.nodes]
         await for_each(missing, lambda facts: self._kube.create("/api/v1/nodes", node_object(facts)))
         names = {facts.name for facts in wanted}
@@ -166,7 +158,7 @@ class NodeGroups:
         await for_each(pods, lambda pod: self._kube.delete(_pod_path(pod), grace_seconds=0))
         for name in names:
             self.machines.pop(name, None)
-            self.networks.pop(name, None)
+            self.security_groups.pop(name, None)
 
     async def _evict(self, pod: PodView) -> None:
         eviction = {

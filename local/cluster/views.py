@@ -8,9 +8,6 @@ from local.cluster.machines import DEVICE_RESOURCES
 from local.cluster.nodes import NODE_GROUP_LABEL
 from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 
-_NAME_LABEL = "app.kubernetes.io/name"
-_CSI_APP_LABEL = "app"
-
 
 @dataclass(frozen=True)
 class NodeView:
@@ -37,8 +34,10 @@ class PodView:
     ready: bool
     deleting: bool
     owner_kind: str
+    app_name: str
+    """Label ``app.kubernetes.io/name``, by which device plugins are known."""
     app: str
-    """Label ``app.kubernetes.io/name``, else ``app``."""
+    """Label ``app``, by which the CSI driver's node plugin is known: it shares the other one with its controller."""
     claims: tuple[str, ...]
     mounted: bool
 
@@ -75,7 +74,8 @@ def pod_view(pod: Document) -> PodView:
         ready=conditions.get("Ready") == "True",
         deleting="deletionTimestamp" in meta,
         owner_kind=owners[0].get("kind", ""),
-        app=labels.get(_NAME_LABEL) or labels.get(_CSI_APP_LABEL, ""),
+        app_name=labels.get("app.kubernetes.io/name", ""),
+        app=labels.get("app", ""),
         claims=tuple(
             volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume
         ),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,6 @@ from local.cluster.addon_manifests import FSX_DRIVER, FSX_NODE_APP
 from local.cluster.concurrency import for_each
 from local.cluster.kube import Document, Kube
 from local.cluster.lustre import mount_problem
-from local.cluster.node_groups import NodeNetwork
 from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 from local.cluster.views import NodeView, PodView
 
@@ -40,12 +39,12 @@ class Volumes:
         self,
         nodes: Mapping[str, NodeView],
         pods: Mapping[str, PodView],
-        networks: Mapping[str, NodeNetwork],
+        security_groups: Mapping[str, Sequence[str]],
     ) -> None:
         """One pass over nodes and waiting pods."""
         await self._register(nodes, pods)
         waiting = [pod for pod in pods.values() if _waits(pod)]
-        await for_each(waiting, lambda pod: self._mount(pod, networks.get(pod.node, NodeNetwork())))
+        await for_each(waiting, lambda pod: self._mount(pod, security_groups.get(pod.node, ())))
 
     async def _register(self, nodes: Mapping[str, NodeView], pods: Mapping[str, PodView]) -> None:
         if self._registered is None:
@@ -74,12 +73,12 @@ class Volumes:
         if self._registered is not None:
             self._registered[node] = drivers
 
-    async def _mount(self, pod: PodView, network: NodeNetwork) -> None:
+    async def _mount(self, pod: PodView, security_groups: Sequence[str]) -> None:
         for claim in pod.claims:
             volume = await self._volume_of(pod.namespace, claim)
             if volume is None:
                 return
-            problem = self._problem(volume, pod.node, network)
+            problem = self._problem(volume, pod.node, security_groups)
             if problem:
                 await self._report(FailedMount(pod, problem))
                 return
@@ -91,7 +90,7 @@ class Volumes:
         name = ((found or {}).get("spec") or {}).get("volumeName")
         return await self._kube.get(f"/api/v1/persistentvolumes/{name}") if name else None
 
-    def _problem(self, volume: Document, node: str, network: NodeNetwork) -> str:
+    def _problem(self, volume: Document, node: str, security_groups: Sequence[str]) -> str:
         source: Mapping[str, Any] | None = volume["spec"].get("csi")
         if source is None:
             return ""
@@ -102,7 +101,7 @@ class Volumes:
                 f"{failed}kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: driver name {driver} not found "
                 "in the list of registered CSI drivers"
             )
-        problem = mount_problem(self._account, source, network.security_groups, network.address)
+        problem = mount_problem(self._account, source, security_groups)
         return f"{failed}rpc error: code = Internal desc = {problem}" if problem else ""
 
     async def _report(self, failure: FailedMount) -> None:

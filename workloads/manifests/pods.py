@@ -62,6 +62,7 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
         "PYTHONUNBUFFERED": "1",
         # One thread pool per process: torchrun's own default is 1, PyTorch's is every core of the node.
         "OMP_NUM_THREADS": str(max(1, cpus(spec) // spec.share.accelerators)),
+        "NCCL_DEBUG": "WARN",
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
         "SLIPWAY_RUN": spec.run,
         **({"SLIPWAY_CHECKPOINTS": spec.checkpoint_directory} if spec.checkpoint_directory else {}),

@@ -65,16 +65,16 @@ def service(spec: TrainingSpec) -> Manifest:
 
 def policy(spec: TrainingSpec) -> Manifest:
     """All traffic within the run (NCCL opens ports of its own choice) in a namespace that denies everything."""
-    peers = [{"podSelector": {"matchLabels": {RUN_LABEL: spec.run}}}]
+    own = {RUN_LABEL: spec.run}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": _metadata(spec),
         "spec": {
-            "podSelector": {"matchLabels": {RUN_LABEL: spec.run}},
+            "podSelector": {"matchLabels": {**own}},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [{"from": peers}],
-            "egress": [{"to": peers}],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {**own}}}]}],
+            "egress": [{"to": [{"podSelector": {"matchLabels": {**own}}}]}],
         },
     }
 

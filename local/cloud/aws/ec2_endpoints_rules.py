@@ -193,9 +193,7 @@ def _flow_role(request: Request) -> None:
     "InvalidParameter",
     source="VPC user guide, IAM role for publishing flow logs: trusts vpc-flow-logs.amazonaws.com",
     accepts=on.creation(_FLOW, on.VPC, _LOG_GROUP, _FLOW_ROLE),
-    refuses=on.creation(
-        {**_FLOW, "iamRoleArn": "${nrole.arn}"}, on.VPC, _LOG_GROUP, on.NODE_ROLE
-    ),
+    refuses=on.creation({**_FLOW, "iamRoleArn": "${nrole.arn}"}, on.VPC, _LOG_GROUP, on.NODE_ROLE),
 )
 def _flow_trust(request: Request) -> None:
     role = get(request.body, "DeliverLogsPermissionArn")

@@ -227,11 +227,14 @@ def _compute_address(body: dict[str, Json], context: Context) -> None:
 
 def _address_state(item: CloudObject, account: Account) -> dict[str, Json]:
     body = item.body
+    held = account.get("ec2:NetworkInterface", str(body.get("NetworkInterfaceId", "")))
+    # An input that nobody gave: showing the NAT gateway's interface here would make every refresh report drift.
+    by_nat = held is not None and held.body["InterfaceType"] == "nat_gateway"
     zone = "compute-1" if account.region == "us-east-1" else f"{account.region}.compute"
     return {
         "arn": own(account, f"elastic-ip/{item.id}"),
         "publicDns": f"ec2-{str(body['PublicIp']).replace('.', '-')}.{zone}.amazonaws.com",
-        "networkInterface": body.get("NetworkInterfaceId", ""),
+        "networkInterface": "" if by_nat else body.get("NetworkInterfaceId", ""),
         "instance": body.get("InstanceId", ""),
         "associationId": body.get("AssociationId", ""),
         "privateIp": body.get("PrivateIpAddress", ""),

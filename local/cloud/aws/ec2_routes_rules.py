@@ -2,10 +2,9 @@
 
 from local.cloud.aws import scenarios as on
 from local.cloud.aws.common import get, refuse
-from local.cloud.aws.ec2_network import main_table
 from local.cloud.aws.ec2_routes import destination
 from local.cloud.aws.quotas import exceeded, quota
-from local.cloud.aws.rulebook import CREATE, DELETE, WRITE, RuleBook, prior_id
+from local.cloud.aws.rulebook import CREATE, WRITE, RuleBook
 from local.cloud.model import Request
 
 RULES = RuleBook()
@@ -172,23 +171,4 @@ def _associate_inside(request: Request) -> None:
     subnet = request.account.get("ec2:Subnet", str(subnet_id)) if subnet_id is not None else None
     table = request.account.get("ec2:RouteTable", str(table_id))
     if subnet and table and subnet.body["VpcId"] != table.body["VpcId"]:
-        refuse(
-            "InvalidParameterValue", f"Route table {table_id} and subnet {subnet_id} belong to different networks"
-        )
-
-
-@RULES.rule(
-    "ec2-route-table-main",
-    on.ROUTE_TABLE_TOKEN,
-    DELETE,
-    "DependencyViolation",
-    source="EC2 API reference, DeleteRouteTable: you must disassociate it from any subnets; not the main route table",
-    accepts=on.removal("rtb", *_BASE),
-    refuses=on.removal("rtb", *_BASE, _JOIN_A),
-)
-def _table_idle(request: Request) -> None:
-    table = prior_id(request)
-    main = main_table(request.account, request.prior.body["VpcId"]) if request.prior else None
-    joined = request.account.find("ec2:RouteTableAssociation", RouteTableId=table)
-    if joined or (main is not None and main.id == table):
-        refuse("DependencyViolation", f"The routeTable '{table}' has dependencies and cannot be deleted.")
+        refuse("InvalidParameterValue", f"Route table {table_id} and subnet {subnet_id} belong to different networks")

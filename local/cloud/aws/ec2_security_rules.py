@@ -130,7 +130,9 @@ def _rule_quota(request: Request) -> None:
     direction = get(request.body, "IsEgress", False)
     made = request.account.find("ec2:SecurityGroupRule", GroupId=request.body["GroupId"], IsEgress=direction)
     if len(made) >= quota(request.account, "ec2:rules-per-security-group"):
-        exceeded("RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached.")
+        exceeded(
+            "RulesPerSecurityGroupLimitExceeded", "The maximum number of rules per security group has been reached."
+        )
 
 
 @RULES.rule(

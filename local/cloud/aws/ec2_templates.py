@@ -68,7 +68,9 @@ def from_data(value: Json, path: str = "") -> Json:
     if isinstance(value, list):
         return [from_data(item, path) for item in value]
     if isinstance(value, dict):
-        named = ((RENAMED_BACK.get(f"{path}>{name}", name[:1].lower() + name[1:]), item) for name, item in value.items())
+        named = (
+            (RENAMED_BACK.get(f"{path}>{name}", name[:1].lower() + name[1:]), item) for name, item in value.items()
+        )
         return {name: from_data(item, _join(path, name)) for name, item in named}
     return str(value).lower() if path in TEXT_BOOLEANS and isinstance(value, bool) else value
 

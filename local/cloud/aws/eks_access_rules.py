@@ -138,7 +138,9 @@ def _entry_once(request: Request) -> None:
     cluster, principal = get(request.body, "clusterName"), get(request.body, "principalArn")
     if request.account.get("eks:AccessEntry", f"{cluster}:{principal}") is not None:
         refuse(
-            "ResourceInUseException", "The specified access entry resource is already in use on this cluster.", status=409
+            "ResourceInUseException",
+            "The specified access entry resource is already in use on this cluster.",
+            status=409,
         )
 
 

@@ -147,9 +147,7 @@ def _unplug_cluster(cluster: CloudObject, context: Context) -> None:
 
 def logs_on(cluster: CloudObject) -> bool:
     """Whether the control plane writes any log."""
-    return any(
-        setup.get("enabled") and setup.get("types") for setup in get(cluster.body, "logging.clusterLogging", [])
-    )
+    return any(setup.get("enabled") and setup.get("types") for setup in get(cluster.body, "logging.clusterLogging", []))
 
 
 def _log_group(cluster: CloudObject, context: Context) -> None:
@@ -241,7 +239,6 @@ def _cluster_state(item: CloudObject, _account: Account) -> dict[str, Json]:
         "identities": [{"oidcs": [{"issuer": get(body, "identity.oidc.issuer")}]}],
         "certificateAuthority": {"data": get(body, "certificateAuthority.data")},
         "clusterId": "",
-        "bootstrapSelfManagedAddons": True,
     }
     if encryption:
         state["encryptionConfig"] = encryption[0]

@@ -206,9 +206,7 @@ def _public_cidrs(request: Request) -> None:
     CREATE,
     INVALID,
     source=f"{_API}serviceIpv4Cidr: within 10/8, 172.16/12 or 192.168/16, /24 to /12, no overlap with the VPC",
-    accepts=on.creation(
-        {**on.CLUSTER_INPUTS, "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"}}, *_BASE
-    ),
+    accepts=on.creation({**on.CLUSTER_INPUTS, "kubernetesNetworkConfig": {"serviceIpv4Cidr": "172.20.0.0/16"}}, *_BASE),
     refuses=on.creation({**on.CLUSTER_INPUTS, "kubernetesNetworkConfig": {"serviceIpv4Cidr": "10.0.0.0/20"}}, *_BASE),
 )
 def _service_range(request: Request) -> None:

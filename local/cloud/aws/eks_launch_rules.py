@@ -174,8 +174,8 @@ def _efa_per_card(request: Request) -> None:
     WRITE,
     INVALID_TEMPLATE,
     source="DescribeInstanceTypes, NetworkInfo.EfaInfo.MaximumEfaInterfaces",
-    accepts=on.creation(_NODES, *_BASE, _layout((0, 0, "efa"), kind="g5.48xlarge")),
-    refuses=on.creation(_NODES, *_BASE, _layout((0, 0, "efa"), kind="m7i.2xlarge")),
+    accepts=on.creation(_NODES, *_BASE, _layout((0, 0, "efa"), kind="i7ie.48xlarge")),
+    refuses=on.creation(_NODES, *_BASE, _layout((0, 0, "efa"), (1, 0, "efa-only"), kind="i7ie.48xlarge")),
 )
 def _efa_total(request: Request) -> None:
     found = launch(request)
@@ -232,12 +232,8 @@ def _zone_offers(request: Request) -> None:
     WRITE,
     "VcpuLimitExceeded",
     source="EC2 API error codes: VcpuLimitExceeded; EC2 On-Demand Instance quotas, Running On-Demand P instances",
-    accepts=on.creation(
-        {**on.NODE_INPUTS, "instanceTypes": ["p5.48xlarge"]}, *_BASE, **{"quota__ec2__vcpus-p": 192}
-    ),
-    refuses=on.creation(
-        {**on.NODE_INPUTS, "instanceTypes": ["p5.48xlarge"]}, *_BASE, **{"quota__ec2__vcpus-p": 191}
-    ),
+    accepts=on.creation({**on.NODE_INPUTS, "instanceTypes": ["p5.48xlarge"]}, *_BASE, **{"quota__ec2__vcpus-p": 192}),
+    refuses=on.creation({**on.NODE_INPUTS, "instanceTypes": ["p5.48xlarge"]}, *_BASE, **{"quota__ec2__vcpus-p": 191}),
 )
 def _vcpus(request: Request) -> None:
     found = launch(request)

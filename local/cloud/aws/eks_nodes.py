@@ -69,7 +69,10 @@ def _compute_nodes(body: dict[str, Json], context: Context) -> None:
         body["instanceTypes"] = body.get("instanceTypes") or ["t3.medium"]
     if template:
         held = _template(account, template)
-        body["launchTemplate"] = {**template, **({"id": held.id, "name": held.body["LaunchTemplateName"]} if held else {})}
+        body["launchTemplate"] = {
+            **template,
+            **({"id": held.id, "name": held.body["LaunchTemplateName"]} if held else {}),
+        }
 
 
 def _template(account: Account, reference: Json) -> CloudObject | None:

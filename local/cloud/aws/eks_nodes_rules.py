@@ -67,9 +67,7 @@ def _nodes_quota(request: Request) -> None:
     INVALID,
     source="EKS API reference, NodegroupScalingConfig: minSize <= desiredSize <= maxSize",
     accepts=on.creation(on.NODE_INPUTS, *_BASE),
-    refuses=on.creation(
-        {**on.NODE_INPUTS, "scalingConfig": {"minSize": 1, "maxSize": 2, "desiredSize": 3}}, *_BASE
-    ),
+    refuses=on.creation({**on.NODE_INPUTS, "scalingConfig": {"minSize": 1, "maxSize": 2, "desiredSize": 3}}, *_BASE),
 )
 def _scaling(request: Request) -> None:
     low, high, wanted = (get(request.body, f"scalingConfig.{name}") for name in ("minSize", "maxSize", "desiredSize"))
@@ -193,7 +191,9 @@ def _template_version(request: Request) -> None:
 def _template_forbidden(request: Request) -> None:
     found = launch(request)
     if any(get(card, "SubnetId") is not None for card in found.interfaces):
-        refuse(BAD_REQUEST, "Launch template should not specify a subnet: network interfaces with SubnetId are prohibited")
+        refuse(
+            BAD_REQUEST, "Launch template should not specify a subnet: network interfaces with SubnetId are prohibited"
+        )
     for member, name in (
         ("IamInstanceProfile", "IAM instance profile"),
         ("InstanceInitiatedShutdownBehavior", "shutdown behavior"),
@@ -210,9 +210,7 @@ def _template_forbidden(request: Request) -> None:
     INVALID,
     source=f"{_TEMPLATES}botocore eks CreateNodegroup, diskSize and remoteAccess",
     accepts=on.creation(on.TEMPLATE_NODE_INPUTS, *_BASE, template(instanceType="m7i.2xlarge")),
-    refuses=on.creation(
-        {**on.TEMPLATE_NODE_INPUTS, "diskSize": 100}, *_BASE, template(instanceType="m7i.2xlarge")
-    ),
+    refuses=on.creation({**on.TEMPLATE_NODE_INPUTS, "diskSize": 100}, *_BASE, template(instanceType="m7i.2xlarge")),
 )
 def _template_exclusive(request: Request) -> None:
     if get(request.body, "launchTemplate") is None:
@@ -242,7 +240,7 @@ def _type_once(request: Request) -> None:
 @RULES.rule(
     "eks-nodes-custom-image",
     on.NODE_GROUP_TOKEN,
-    WRITE,
+    CREATE,
     INVALID,
     source=f"{_TEMPLATES}botocore eks CreateNodegroup: no amiType, version, releaseVersion with a custom AMI",
     accepts=on.creation(
@@ -276,7 +274,9 @@ def _custom_image(request: Request) -> None:
 def _instance_type(request: Request) -> None:
     unknown = [name for name in launch(request).types if instance(name) is None]
     if unknown:
-        refuse("Ec2InstanceTypeDoesNotExist", f"The following supplied instance types do not exist: [{joined(unknown)}]")
+        refuse(
+            "Ec2InstanceTypeDoesNotExist", f"The following supplied instance types do not exist: [{joined(unknown)}]"
+        )
 
 
 @RULES.rule(

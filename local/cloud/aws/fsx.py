@@ -140,6 +140,8 @@ def _plug_lustre(item: CloudObject, context: Context) -> None:
 def _unplug_lustre(item: CloudObject, context: Context) -> None:
     for identifier in item.body.get("NetworkInterfaceIds") or []:
         context.account.remove("ec2:NetworkInterface", str(identifier))
+    for link in context.account.find("fsx:DataRepositoryAssociation", FileSystemId=item.id):
+        context.account.remove(link.kind, link.id)
 
 
 def _change_lustre(before: CloudObject, after: CloudObject, context: Context) -> None:

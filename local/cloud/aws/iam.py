@@ -51,9 +51,7 @@ def seed(account: Account) -> None:
             "DefaultVersionId": "v1",
         }
         account.put(
-            CloudObject(
-                kind="iam:Policy", id=managed_arn(path), region=account.region, body=body, maker=Maker.SERVICE
-            )
+            CloudObject(kind="iam:Policy", id=managed_arn(path), region=account.region, body=body, maker=Maker.SERVICE)
         )
 
 

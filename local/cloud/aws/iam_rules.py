@@ -121,7 +121,11 @@ def _policy_once(request: Request) -> None:
     name = get(request.body, "PolicyName")
     own = arn("iam", "policy", request.account, region=False)
     if any(item.id.startswith(own) for item in request.account.find("iam:Policy", PolicyName=name)):
-        refuse("EntityAlreadyExists", f"A policy called {name} already exists. Duplicate names are not allowed.", status=409)
+        refuse(
+            "EntityAlreadyExists",
+            f"A policy called {name} already exists. Duplicate names are not allowed.",
+            status=409,
+        )
 
 
 @RULES.rule(

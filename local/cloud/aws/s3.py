@@ -1,58 +1,80 @@
-"""S3: buckets and their configurations, each of which is an object of its own to the provider."""
+"""S3: buckets and the settings that have a resource type of their own."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import json
 
 from local.cloud.aws.binding import bind, calls
-from local.cloud.aws.common import arn, get, iso_time, unmodelled
+from local.cloud.aws.common import arn, as_list, get, iso_time, unmodelled
 from local.cloud.aws.iam_documents import text_of
-from local.cloud.model import Account, Autoname, Binding, CloudObject, Context, Reference
+from local.cloud.model import Account, Autoname, CloudObject, Context, Reference
 from local.cloud.values import Json, is_unknown
 
-HOSTED_ZONES = {
-    "us-east-1": "Z3AQBSTGFYJSTF",
-    "us-east-2": "Z2O1EMRO9K5GLX",
-    "us-west-1": "Z2F56UZL2M1ACD",
-    "us-west-2": "Z3BJ6K6RIION7M",
-    "eu-west-1": "Z1BKCTXD74EZPE",
-    "eu-central-1": "Z21DNDUVLTQW6Q",
-}
-"""Hosted zones of the regional endpoints (AWS general reference, Amazon S3 endpoints)."""
+HOSTED_ZONES = {"us-east-1": "Z3AQBSTGFYJSTF", "us-east-2": "Z2O1EMRO9K5GLX", "us-west-2": "Z3BJ6K6RIION7M"}
+"""Route 53 zones of S3's endpoints (AWS general reference, Amazon S3 endpoints)."""
+OBJECTS = "s3:Object"
+"""Kind of what is in a bucket; only tests and drift put any."""
+INLINE = (
+    "accelerationStatus",
+    "acl",
+    "corsRules",
+    "grants",
+    "lifecycleRules",
+    "logging",
+    "objectLockConfiguration",
+    "policy",
+    "replicationConfiguration",
+    "requestPayer",
+    "serverSideEncryptionConfiguration",
+    "versioning",
+    "website",
+    "bucketPrefix",
+    "bucketNamespace",
+)
+
+
+def _bucket_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
+    unmodelled(inputs, *INLINE, instead="use the resource type of its own, aws.s3.Bucket…, or `bucket` for the name")
+    return {"Name": inputs.get("bucket"), "ObjectLockEnabled": inputs.get("objectLockEnabled")}
 
 
 def _compute_bucket(body: dict[str, Json], context: Context) -> None:
-    name = str(body["Name"])
-    body["Arn"] = arn("s3", name, context.account, region=False, owner=False)
+    body["BucketArn"] = arn("s3", str(body["Name"]), context.account, region=False, owner=False)
     body["BucketRegion"] = context.account.region
     body["CreationDate"] = iso_time(context.account)
 
 
-def _bucket_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
-    unmodelled(inputs, "bucketPrefix", instead="set `bucket`, or neither for a generated name")
-    for old in ("versioning", "lifecycleRules", "serverSideEncryptionConfiguration", "policy", "acl", "logging"):
-        unmodelled(inputs, old, instead="use the resource of its own, as the provider's documentation asks for")
-    return {"Name": inputs.get("bucket"), "ObjectLockEnabledForBucket": inputs.get("objectLockEnabled")}
+def _empty_bucket(item: CloudObject, context: Context) -> None:
+    for kind in (
+        "s3:BucketVersioning",
+        "s3:ServerSideEncryptionConfiguration",
+        "s3:PublicAccessBlockConfiguration",
+        "s3:LifecycleConfiguration",
+        "s3:BucketPolicy",
+        "s3:OwnershipControls",
+    ):
+        context.account.remove(kind, item.id)
+    if context.inputs.get("forceDestroy"):
+        for held in context.account.find(OBJECTS, Bucket=item.id):
+            context.account.remove(held.kind, held.id)
 
 
 def _bucket_state(item: CloudObject, account: Account) -> dict[str, Json]:
-    name = str(item.body["Name"])
+    name = item.id
     return {
-        "bucket": name,
-        "arn": item.body.get("Arn"),
+        "bucket": item.body.get("Name"),
+        "arn": item.body.get("BucketArn"),
         "bucketDomainName": f"{name}.s3.amazonaws.com",
-        "bucketRegionalDomainName": f"{name}.s3.{item.region}.amazonaws.com",
-        "bucketRegion": item.region,
-        "hostedZoneId": HOSTED_ZONES.get(account.region),
-        "objectLockEnabled": bool(item.body.get("ObjectLockEnabledForBucket")),
+        "bucketRegionalDomainName": f"{name}.s3.{account.region}.amazonaws.com",
+        "bucketRegion": item.body.get("BucketRegion"),
+        "hostedZoneId": HOSTED_ZONES.get(account.region, ""),
+        "objectLockEnabled": bool(item.body.get("ObjectLockEnabled")),
         "requestPayer": "BucketOwner",
+        "accelerationStatus": "",
+        "policy": "",
+        "bucketPrefix": "",
+        "bucketNamespace": "global",
+        "websiteDomain": "",
+        "websiteEndpoint": "",
     }
-
-
-def _empty_bucket(item: CloudObject, context: Context) -> None:
-    """``forceDestroy`` makes the provider delete every object first; configurations go with the bucket."""
-    if context.inputs.get("forceDestroy"):
-        for stored in context.account.find("s3:Object", Bucket=item.id):
-            context.account.remove("s3:Object", stored.id)
 
 
 BUCKET = bind(
@@ -60,147 +82,206 @@ BUCKET = bind(
     "s3:Bucket",
     calls("CreateBucket", "DeleteBucket", "PutBucketTagging"),
     identity="{Name}",
-    create_only=("bucket", "objectLockEnabled", "bucketNamespace"),
+    create_only=("bucket", "objectLockEnabled"),
     client_only=("forceDestroy",),
     autoname=Autoname(property="bucket", max_length=63, lowercase=True),
-    tags="TagSet",
     to_body=_bucket_body,
     compute=_compute_bucket,
-    to_state=_bucket_state,
     before_delete=_empty_bucket,
+    to_state=_bucket_state,
 )
 
 
-def _configuration(
-    token: str,
-    shape: str,
-    operations: Sequence[str],
-    *,
-    create_only: Sequence[str] = (),
-    **rest: Any,
-) -> Binding:
-    """One configuration of a bucket: named after it, gone with it. ``operations`` are put and delete."""
-    put, delete = operations
+def bucket_name(value: Json) -> Json:
+    """The bucket that a property names; the provider also takes an ARN."""
+    return value if is_unknown(value) else str(value).removeprefix("arn:aws:s3:::")
+
+
+BUCKET_REFERENCE = Reference(
+    body_path="Bucket",
+    kind="s3:Bucket",
+    missing_code="NoSuchBucket",
+    missing_message="The specified bucket does not exist",
+    holds=False,  # a bucket takes its settings along
+)
+
+
+def _setting(token: str, kind: str, call: str, *, extra_create_only: tuple[str, ...] = (), **rest: Json) -> Json:
     return bind(
         token,
-        f"s3:{shape}",
-        calls(put, delete, put),
+        kind,
+        calls(f"Put{call}", f"Delete{call}", f"Put{call}"),
         identity="{Bucket}",
-        create_only=("bucket", "expectedBucketOwner", *create_only),
-        client_only=("expectedBucketOwner", "skipDestroy", "mfa"),
-        references=(
-            Reference(
-                body_path="Bucket",
-                kind="s3:Bucket",
-                missing_code="NoSuchBucket",
-                missing_message="The specified bucket does not exist",
-                holds=False,  # S3 deletes a bucket with its configurations
-            ),
-        ),
+        create_only=("bucket", "expectedBucketOwner", *extra_create_only),
+        client_only=("expectedBucketOwner",),
         tags=None,
+        references=(BUCKET_REFERENCE,),
         **rest,
     )
 
 
-def _policy_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
-    return {"Bucket": inputs.get("bucket"), "Policy": text_of(inputs["policy"])}
+def _versioning_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
+    given = inputs["versioningConfiguration"]
+    return {
+        "Bucket": bucket_name(inputs["bucket"]),
+        "Status": get(given, "status"),
+        "MFADelete": get(given, "mfaDelete"),
+    }
 
 
-def _ownership_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
-    rule = inputs["rule"]
-    known = rule if is_unknown(rule) else {"ObjectOwnership": get(rule, "objectOwnership")}
-    return {"Bucket": inputs.get("bucket"), "OwnershipControls": {"Rules": [known]}}
-
-
-def _ownership_state(item: CloudObject, _account: Account) -> dict[str, Json]:
-    rules: list[Mapping[str, Json]] = get(item.body, "OwnershipControls.Rules", [])
-    return {"rule": {"objectOwnership": rules[0].get("ObjectOwnership")} if rules else None}
-
-
-VERSIONING = _configuration(
-    "aws:s3/bucketVersioning:BucketVersioning", "BucketVersioning", ("PutBucketVersioning", "PutBucketVersioning")
-)
-ENCRYPTION = _configuration(
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
-    "ServerSideEncryptionConfiguration",
-    ("PutBucketEncryption", "DeleteBucketEncryption"),
-    fields={
-        "rules": "ServerSideEncryptionConfiguration.Rules",
-        "rules.applyServerSideEncryptionByDefault.sseAlgorithm": "SSEAlgorithm",
-        "rules.applyServerSideEncryptionByDefault.kmsMasterKeyId": "KMSMasterKeyID",
-    },
-)
-PUBLIC_ACCESS = _configuration(
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
-    "PublicAccessBlockConfiguration",
-    ("PutPublicAccessBlock", "DeletePublicAccessBlock"),
-    fields={
-        name: f"PublicAccessBlockConfiguration.{name[0].upper()}{name[1:]}"
-        for name in ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
-    },
-    defaults={
-        "PublicAccessBlockConfiguration": {
-            "BlockPublicAcls": False,
-            "BlockPublicPolicy": False,
-            "IgnorePublicAcls": False,
-            "RestrictPublicBuckets": False,
+VERSIONING = _setting(
+    "aws:s3/bucketVersioning:BucketVersioning",
+    "s3:BucketVersioning",
+    "BucketVersioning",
+    to_body=_versioning_body,
+    to_state=lambda item, _account: {
+        "versioningConfiguration": {
+            "status": item.body.get("Status"),
+            **({"mfaDelete": item.body["MFADelete"]} if item.body.get("MFADelete") else {}),
         }
     },
 )
-LIFECYCLE = _configuration(
+
+
+def _encryption_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
+    rules = []
+    for rule in inputs.get("rules") or []:
+        applied = rule.get("applyServerSideEncryptionByDefault") or {}
+        by_default = {"SSEAlgorithm": applied.get("sseAlgorithm"), "KMSMasterKeyID": applied.get("kmsMasterKeyId")}
+        rules.append(
+            {
+                "ApplyServerSideEncryptionByDefault": {k: v for k, v in by_default.items() if v is not None},
+                "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled")),
+                **(
+                    {"BlockedEncryptionTypes": rule["blockedEncryptionTypes"]}
+                    if "blockedEncryptionTypes" in rule
+                    else {}
+                ),
+            }
+        )
+    return {"Bucket": bucket_name(inputs["bucket"]), "Rules": rules}
+
+
+def _encryption_state(item: CloudObject, _account: Account) -> dict[str, Json]:
+    rules = []
+    for rule in item.body.get("Rules") or []:
+        applied = rule.get("ApplyServerSideEncryptionByDefault") or {}
+        by_default = {"sseAlgorithm": applied.get("SSEAlgorithm"), "kmsMasterKeyId": applied.get("KMSMasterKeyID")}
+        blocked = rule.get("BlockedEncryptionTypes")
+        rules.append(
+            {
+                "applyServerSideEncryptionByDefault": {k: v for k, v in by_default.items() if v is not None},
+                "bucketKeyEnabled": rule.get("BucketKeyEnabled", False),
+                **({"blockedEncryptionTypes": blocked} if blocked is not None else {}),
+            }
+        )
+    return {"rules": rules}
+
+
+ENCRYPTION = _setting(
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "s3:ServerSideEncryptionConfiguration",
+    "BucketEncryption",
+    to_body=_encryption_body,
+    to_state=_encryption_state,
+)
+PUBLIC_ACCESS = _setting(
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "s3:PublicAccessBlockConfiguration",
+    "PublicAccessBlock",
+    defaults={
+        "BlockPublicAcls": False,
+        "BlockPublicPolicy": False,
+        "IgnorePublicAcls": False,
+        "RestrictPublicBuckets": False,
+    },
+)
+_LIFECYCLE_NAMES = {"id": "ID"}
+_LIFECYCLE_BACK = {"ID": "id"}
+
+
+def _lifecycle_rules(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_lifecycle_rules(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _LIFECYCLE_NAMES.get(name, name[:1].upper() + name[1:]): _lifecycle_rules(item)
+            for name, item in value.items()
+            if item is not None
+        }
+    return value
+
+
+def _lifecycle_back(value: Json) -> Json:
+    if isinstance(value, list):
+        return [_lifecycle_back(item) for item in value]
+    if isinstance(value, dict):
+        return {
+            _LIFECYCLE_BACK.get(name, name[:1].lower() + name[1:]): _lifecycle_back(item)
+            for name, item in value.items()
+        }
+    return value
+
+
+LIFECYCLE = _setting(
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "s3:LifecycleConfiguration",
     "BucketLifecycleConfiguration",
-    ("PutBucketLifecycleConfiguration", "DeleteBucketLifecycle"),
-    fields={"rules.id": "ID"},
+    to_body=lambda inputs, _context: {
+        "Bucket": bucket_name(inputs["bucket"]),
+        "Rules": _lifecycle_rules(inputs.get("rules")),
+        "TransitionDefaultMinimumObjectSize": inputs.get("transitionDefaultMinimumObjectSize"),
+    },
     defaults={"TransitionDefaultMinimumObjectSize": "all_storage_classes_128K"},
+    to_state=lambda item, _account: {"rules": _lifecycle_back(item.body.get("Rules"))},
 )
-POLICY = _configuration(
+POLICY = _setting(
     "aws:s3/bucketPolicy:BucketPolicy",
+    "s3:BucketPolicy",
     "BucketPolicy",
-    ("PutBucketPolicy", "DeleteBucketPolicy"),
-    to_body=_policy_body,
-    to_state=lambda item, _account: {"policy": item.body.get("Policy")},
+    to_body=lambda inputs, _context: {"Bucket": bucket_name(inputs["bucket"]), "Policy": text_of(inputs["policy"])},
 )
-OWNERSHIP = _configuration(
+OWNERSHIP = _setting(
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
-    "OwnershipControls",
-    ("PutBucketOwnershipControls", "DeleteBucketOwnershipControls"),
-    to_body=_ownership_body,
-    to_state=_ownership_state,
+    "s3:OwnershipControls",
+    "BucketOwnershipControls",
+    to_body=lambda inputs, _context: {
+        "Bucket": bucket_name(inputs["bucket"]),
+        "Rules": [{"ObjectOwnership": get(inputs["rule"], "objectOwnership")}],
+    },
+    to_state=lambda item, _account: {"rule": {"objectOwnership": item.body["Rules"][0]["ObjectOwnership"]}},
 )
 
 
 def _object_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]:
-    unmodelled(inputs, "source", "contentBase64", instead="give the text itself in `content`")
-    content = inputs.get("content")
+    unmodelled(inputs, "source", "acl", "contentBase64", instead="the simulation keeps small text objects: `content`")
     return {
-        "Bucket": inputs.get("bucket"),
-        "Key": inputs.get("key"),
+        "Bucket": bucket_name(inputs["bucket"]),
+        "Key": inputs["key"],
+        "Content": inputs.get("content"),
         "ContentType": inputs.get("contentType"),
-        "Content": content,
-        "ContentLength": content if content is None or is_unknown(content) else len(str(content).encode()),
     }
 
 
-OBJECT_TOKEN = "aws:s3/bucketObject:BucketObject"
 OBJECT = bind(
-    OBJECT_TOKEN,
-    "s3:Object",
+    "aws:s3/bucketObjectv2:BucketObjectv2",
+    OBJECTS,
     calls("PutObject", "DeleteObject", "PutObject"),
     identity="{Bucket}/{Key}",
     create_only=("bucket", "key"),
     client_only=("forceDestroy",),
-    tags="TagSet",
-    defaults={"ContentType": "application/octet-stream", "StorageClass": "STANDARD"},
+    defaults={"ContentType": "application/octet-stream"},
     to_body=_object_body,
-    references=(
-        Reference(
-            body_path="Bucket",
-            kind="s3:Bucket",
-            missing_code="NoSuchBucket",
-            missing_message="The specified bucket does not exist",
-            holds=False,  # a rule refuses with the service's own BucketNotEmpty
-        ),
-    ),
+    references=(BUCKET_REFERENCE,),
+    to_state=lambda item, _account: {"arn": f"arn:aws:s3:::{item.id}", "versionId": ""},
 )
-BINDINGS = (OBJECT, BUCKET, VERSIONING, ENCRYPTION, PUBLIC_ACCESS, LIFECYCLE, POLICY, OWNERSHIP)
+BINDINGS = (BUCKET, VERSIONING, ENCRYPTION, PUBLIC_ACCESS, LIFECYCLE, POLICY, OWNERSHIP, OBJECT)
+
+
+def resources(policy: Json) -> list[str]:
+    """The resources that a bucket policy names."""
+    try:
+        found = json.loads(policy) if isinstance(policy, str) else policy
+    except ValueError:
+        return []
+    return [str(name) for item in as_list((found or {}).get("Statement")) for name in as_list(item.get("Resource"))]

@@ -123,7 +123,7 @@ def test_the_file_is_private_and_knows_its_own_account(tmp_path: Path) -> None:
 def test_a_file_that_is_no_account_is_refused_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "account.db"
     file.write_text("this is not a database, it only has the name of one" * 20)
-    with pytest.raises(StoreError, match="not a simulated account .* remove the file"):
+    with pytest.raises(StoreError, match=r"not a simulated account .* remove the file"):
         SqliteStore(file)
 
 

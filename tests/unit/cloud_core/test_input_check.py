@@ -25,7 +25,9 @@ def test_an_unknown_property_is_refused_with_the_nearest_name(simulator: Simulat
 
 def test_an_unknown_nested_property_is_refused_with_its_path(simulator: Simulator) -> None:
     reasons = _reasons(simulator, TEMPLATE, {"networkInterfaces": [{"deviceIndex": 0}, {"device_index": 1}]})
-    assert reasons == {"networkInterfaces[1].device_index": "is not a property of this type; did you mean 'deviceIndex'?"}
+    assert reasons == {
+        "networkInterfaces[1].device_index": "is not a property of this type; did you mean 'deviceIndex'?"
+    }
 
 
 @pytest.mark.parametrize(
@@ -98,7 +100,7 @@ def test_a_policy_given_as_an_object_becomes_a_document(simulator: Simulator) ->
 
 
 def test_a_type_that_does_not_exist_is_refused_with_near_ones(simulator: Simulator) -> None:
-    with pytest.raises(UnknownTokenError, match="'aws:ec2/vpc:Vcp' does not exist .* near: aws:ec2/vpc:Vpc"):
+    with pytest.raises(UnknownTokenError, match=r"'aws:ec2/vpc:Vcp' does not exist .* near: aws:ec2/vpc:Vpc"):
         simulator.check("aws:ec2/vpc:Vcp", "it", {})
 
 

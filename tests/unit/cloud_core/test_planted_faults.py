@@ -37,7 +37,7 @@ def test_throttling_is_retried_with_back_off_on_the_accounts_clock(simulator: Si
 
 def test_throttling_without_end_fails_after_the_providers_attempts(simulator: Simulator) -> None:
     simulator.store.add_fault(Fault(type=FaultType.THROTTLE, kind="ec2:*", count=1000))
-    with pytest.raises(CloudError, match="StatusCode: 503.*RequestLimitExceeded: Request limit exceeded"):
+    with pytest.raises(CloudError, match=r"StatusCode: 503.*RequestLimitExceeded: Request limit exceeded"):
         simulator.create(VPC, "v", INPUTS)
     assert len(simulator.store.journal()) == 25
     assert simulator.store.find("ec2:Vpc") == []
@@ -54,7 +54,7 @@ def test_missing_capacity_refuses_as_ec2_does(simulator: Simulator) -> None:
 def test_an_error_has_the_code_and_message_that_were_planted(simulator: Simulator) -> None:
     parameters = {"code": "VpcLimitExceeded", "message": "no more", "status": 400}
     simulator.store.add_fault(Fault(type=FaultType.ERROR, identifier="v*", parameters=parameters))
-    with pytest.raises(CloudError, match="StatusCode: 400, .* api error VpcLimitExceeded: no more"):
+    with pytest.raises(CloudError, match=r"StatusCode: 400, .* api error VpcLimitExceeded: no more"):
         simulator.create(VPC, "v1", INPUTS)
 
 
@@ -87,7 +87,7 @@ def test_a_slow_call_takes_its_time_on_the_accounts_clock(simulator: Simulator) 
 
 def test_a_lost_response_leaves_an_orphan_and_the_next_try_makes_another(simulator: Simulator) -> None:
     simulator.store.add_fault(Fault(type=FaultType.LOST_RESPONSE, operation="CreateVpc"))
-    with pytest.raises(CloudError, match="request send failed: .* connection reset by peer"):
+    with pytest.raises(CloudError, match=r"request send failed: .* connection reset by peer"):
         simulator.create(VPC, "v", INPUTS, urn="urn:v")
     simulator.create(VPC, "v", INPUTS, urn="urn:v")
     assert [item.urn for item in simulator.store.find("ec2:Vpc")] == ["urn:v", "urn:v"]

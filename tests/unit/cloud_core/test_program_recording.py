@@ -55,7 +55,7 @@ def platform() -> Recording:
 
 def test_resources_have_the_engines_urns_and_parents(platform: Recording) -> None:
     vpc = platform.get(VPC)
-    assert vpc.urn == "urn:pulumi:dev::slipway::pulumi:pulumi:Stack$slipway:aws:Network$aws:ec2/vpc:Vpc::net-vpc"
+    assert vpc.urn == "urn:pulumi:dev::slipway::slipway:aws:Network$aws:ec2/vpc:Vpc::net-vpc"
     network = platform.get("slipway:aws:Network")
     assert vpc.parent == network.urn
     assert {child.name for child in platform.children(network)} == {"net-vpc", "net-a"}
@@ -109,7 +109,7 @@ def test_two_recordings_of_one_program_agree(platform: Recording) -> None:
 
 
 def test_asking_for_what_is_not_there_says_what_is(platform: Recording) -> None:
-    with pytest.raises(LookupError, match="0 resources are aws:ec2/subnet:Subnet x; .* there are: net-a"):
+    with pytest.raises(LookupError, match=r"0 resources are aws:ec2/subnet:Subnet x; .* there are: net-a"):
         platform.get(SUBNET, "x")
     with pytest.raises(LookupError, match="no resource has the URN urn:none"):
         platform.by_urn("urn:none")
@@ -152,7 +152,8 @@ def test_the_programs_own_errors_propagate() -> None:
         raise KeyError("mine")
 
     def in_apply() -> None:
-        pulumi.Output.from_input(1).apply(lambda _: {}["mine"])
+        nothing: dict[str, str] = {}
+        pulumi.Output.from_input(1).apply(lambda _: nothing["mine"])
 
     for program in (direct, in_apply):
         with pytest.raises(KeyError, match="mine"):

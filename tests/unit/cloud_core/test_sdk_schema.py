@@ -72,7 +72,7 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_type_that_does_not_exist_names_near_ones(schemas: SdkSchemas) -> None:
-    with pytest.raises(UnknownTokenError, match="does not exist in pulumi_aws .*; near: aws:ec2/subnet:Subnet"):
+    with pytest.raises(UnknownTokenError, match=r"does not exist in pulumi_aws .*; near: aws:ec2/subnet:Subnet"):
         schemas.get("aws:ec2/subnet:Subnett")
 
 
@@ -89,7 +89,5 @@ def test_with_a_warm_cache_the_sdk_is_not_imported(schemas: SdkSchemas) -> None:
         f"SdkSchemas('pulumi_aws', cache=Path({directory!r})).get({VPC!r}); "
         "print([name for name in sys.modules if name.startswith('pulumi')])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -64,7 +64,7 @@ def test_creating_twice_with_one_urn_makes_two_objects(simulator: Simulator) -> 
 def test_a_name_that_is_taken_is_refused(simulator: Simulator) -> None:
     inputs = _cluster_inputs(simulator)
     simulator.create(CLUSTER, "c", inputs)
-    with pytest.raises(CloudError, match="StatusCode: 409.*already exists"):
+    with pytest.raises(CloudError, match=r"StatusCode: 409.*already exists"):
         simulator.create(CLUSTER, "c", inputs)
 
 
@@ -90,7 +90,7 @@ def test_update_changes_the_object_and_leaves_what_the_service_added(simulator: 
 
 
 def test_updating_what_is_gone_is_refused(simulator: Simulator) -> None:
-    with pytest.raises(CloudError, match="updating EC2 Vpc \\(vpc-gone\\).*ResourceNotFoundException"):
+    with pytest.raises(CloudError, match=r"updating EC2 Vpc \(vpc-gone\).*ResourceNotFoundException"):
         simulator.update(VPC, "vpc-gone", {}, {"cidrBlock": "10.0.0.0/16"})
 
 
@@ -158,7 +158,7 @@ def test_a_preview_makes_nothing_and_leaves_the_services_values_unknown(simulato
 
 
 def test_a_preview_refuses_what_can_be_decided_already(simulator: Simulator) -> None:
-    with pytest.raises(CloudError, match="InvalidSubnet.Range"):
+    with pytest.raises(CloudError, match=r"InvalidSubnet.Range"):
         simulator.create(SUBNET, "s", {"vpcId": UNKNOWN, "cidrBlock": "10.0.0.0/8"}, preview=True)
 
 
@@ -318,7 +318,7 @@ def test_a_waiting_deletion_can_be_cancelled(store: SqliteStore) -> None:
 
 
 def test_a_configuration_that_is_not_marked_is_refused(simulator: Simulator) -> None:
-    with pytest.raises(CloudError, match='allowedAccountIds must be \\["000000000000"\\]'):
+    with pytest.raises(CloudError, match=r'allowedAccountIds must be \["000000000000"\]'):
         simulator.configure({"region": "us-east-1", "allowedAccountIds": ["123456789012"]})
 
 
@@ -332,7 +332,9 @@ def test_the_providers_region_is_where_objects_are_made(simulator: Simulator) ->
 
 def test_a_modelled_data_source_answers_and_the_others_fail_by_name(simulator: Simulator) -> None:
     assert simulator.invoke(ZONES, {})["names"] == ["us-east-1a", "us-east-1b", "us-east-1c"]
-    with pytest.raises(CloudError, match="aws:ec2/getAmi:getAmi is not modelled by the simulator; modelled are: .*Zone"):
+    with pytest.raises(
+        CloudError, match=r"aws:ec2/getAmi:getAmi is not modelled by the simulator; modelled are: .*Zone"
+    ):
         simulator.invoke("aws:ec2/getAmi:getAmi", {})
     with pytest.raises(CloudError, match="aws:ec2/getAmy:getAmy does not exist in pulumi_aws"):
         simulator.invoke("aws:ec2/getAmy:getAmy", {})

@@ -1,4 +1,4 @@
-"""A cloud of three kinds over real AWS tokens, small enough to see through: it proves the core without the aws package."""
+"""A cloud of three kinds over real AWS tokens, small enough to see through: the core without the aws package."""
 
 import ipaddress
 
@@ -71,7 +71,7 @@ def _inside(request: Request) -> None:
     cidr = request.body["CidrBlock"]
     if vpc is None:
         return  # the reference says so
-    if not ipaddress.ip_network(cidr).subnet_of(ipaddress.ip_network(vpc.body["CidrBlock"])):
+    if not ipaddress.IPv4Network(cidr).subnet_of(ipaddress.IPv4Network(vpc.body["CidrBlock"])):
         raise ApiError("InvalidSubnet.Range", f"The CIDR '{cidr}' is invalid.")
 
 

@@ -3,7 +3,6 @@ import pytest
 from components.tags import resource_tags, stack_tags
 
 
-
 def tags(*, ttl: str | None = None, extra: dict[str, str] | None = None) -> dict[str, str]:
     return stack_tags(
         project="slipway",

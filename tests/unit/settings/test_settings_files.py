@@ -47,6 +47,7 @@ TEXTS = [
     ("tabs", b"config:\n\tslipway:ttl: 1h\n", "file-tabs", "line 2 is indented with a tab"),
     ("no YAML", b"config:\n  slipway:ttl: [1h\n", "file-yaml", "this is no YAML (line 3"),
     ("another encoding", "config:\n  slipway:owner: Zoë\n".encode("latin-1"), "file-utf8", "not UTF-8"),
+    ("a circle", b"config: {slipway:pools: &a [*a]}\n", "file-yaml", "recursive node"),
     ("an unknown tag", b"config: !!python/object:os.system {}\n", "file-yaml", "this is no YAML (line 1"),
 ]  # fmt: skip
 
@@ -219,6 +220,23 @@ def test_a_secret_that_was_never_encrypted_is_refused(engine: None, document: di
     (problem,) = error.value.problems
     assert problem.rule == "secret-in-plain-text"
     assert "hunter2" not in str(problem)
+
+
+def test_a_secret_where_none_belongs_is_refused_from_the_file(tmp_path: Path, document: dict[str, Any]) -> None:
+    document["owner"] = {"secure": "v1:abc"}
+    with pytest.raises(SettingsError) as error:
+        load_file(save(tmp_path, document))
+    assert [(item.path, item.rule, item.value) for item in error.value.problems] == [
+        ("slipway:owner", "secret-unexpected", "(secret)")
+    ]
+
+
+def test_a_secret_where_none_belongs_is_refused_from_the_engine(engine: None, document: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError) as error:
+        load(hand_over(document, secrets=["slipway:owner"]), environ=MIRROR)
+    assert [(item.path, item.rule, item.value) for item in error.value.problems] == [
+        ("slipway:owner", "secret-unexpected", "(secret)")
+    ]
 
 
 def test_a_fault_beside_a_secret_shows_no_value_of_that_section(engine: None, document: dict[str, Any]) -> None:

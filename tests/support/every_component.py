@@ -1,0 +1,43 @@
+"""A program that builds every component of the kit at least once; the contract tests read what it declares."""
+
+import pulumi
+
+from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
+from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
+from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
+from components.kubernetes.provider import provider
+from tests.support.aws_components import Platform, aws_platform
+from workloads.deploy import TrainingRun, TrainingRunArgs
+from workloads.specs import ClaimMount, NodeShare, TrainingSpec
+
+SPEC = TrainingSpec(
+    name="pretrain",
+    namespace="research",
+    pool="training",
+    nodes=4,
+    share=NodeShare(accelerators=8, accelerators_of_node=8, vcpus=192, memory_gib=2048),
+    image="slipway/trainer:0.1.0",
+    script="train.py",
+    mount=ClaimMount(claim="scratch", path="/shared"),
+)
+
+
+def every_component() -> None:
+    """Build a platform with its add-ons and one training run."""
+    platform = aws_platform()
+    on_cluster = pulumi.ResourceOptions(provider=provider("main", platform.cluster.outputs))
+    _in_cluster(platform, on_cluster)
+
+
+def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
+    pools = (platform.system.outputs, platform.training.outputs)
+    DevicePlugins("devices", DevicePluginsArgs(pools=pools, charts_mirror="https://charts.example.com"), opts)
+    team = TeamNamespace("research", TeamNamespaceArgs(namespace="research", gpus=32), opts)
+    LustreVolume(
+        "research-scratch",
+        LustreVolumeArgs(
+            storage=platform.lustre.outputs, namespace=team.namespace, namespace_name="research", claim="scratch"
+        ),
+        opts,
+    )
+    TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)

@@ -1,0 +1,285 @@
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import pulumi
+import pytest
+from pulumi_aws import ec2
+
+from components.aws.capacity import CapacityType, ScalingOwner
+from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
+from components.aws.node_pool import NodePool, NodePoolArgs
+from components.outputs import AcceleratorKind, PoolOutputs, Taint
+from local.cloud.aws.ec2_capacity import OFFERINGS_SETTING
+from local.cloud.plan import record
+from local.cloud.recording import RecordedResource, Recording
+from local.cloud.store import SqliteStore
+from tests.support.aws_components import TRAINING_ZONE, ZONES, network_and_cluster, training_args
+
+GROUP = "aws:eks/nodeGroup:NodeGroup"
+TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+RESERVATION = "cr-0123456789abcdef0"
+OFFERING = {
+    "CapacityBlockOfferingId": "cb-0123456789abcdef0",
+    "InstanceType": "p5.48xlarge",
+    "AvailabilityZone": TRAINING_ZONE,
+    "InstanceCount": 4,
+    "StartDate": "2026-11-01T11:30:00Z",
+    "EndDate": "2036-11-01T11:30:00Z",
+}
+GpuChange = Callable[[GpuNodePoolArgs], GpuNodePoolArgs]
+
+
+def gpu_pool(change: GpuChange = lambda args: args, store: SqliteStore | None = None) -> tuple[Recording, PoolOutputs]:
+    pools: list[PoolOutputs] = []
+
+    def program() -> None:
+        pools.append(GpuNodePool("training", change(training_args(*network_and_cluster()))).outputs)
+
+    return record(program, store=store), pools[0]
+
+
+def cpu_pool(change: Callable[[NodePoolArgs], NodePoolArgs] = lambda args: args) -> tuple[Recording, PoolOutputs]:
+    pools: list[PoolOutputs] = []
+
+    def program() -> None:
+        network, cluster = network_and_cluster()
+        args = NodePoolArgs(cluster=cluster.outputs, network=network.outputs)
+        pools.append(NodePool("system", change(args)).outputs)
+
+    return record(program), pools[0]
+
+
+@cache
+def training() -> tuple[Recording, PoolOutputs]:
+    return gpu_pool()
+
+
+@cache
+def system() -> tuple[Recording, PoolOutputs]:
+    return cpu_pool()
+
+
+def template() -> RecordedResource:
+    return training()[0].get(TEMPLATE)
+
+
+def test_four_p5_nodes_show_32_gpus_and_128_efa_interfaces() -> None:
+    pool = training()[1]
+    assert (pool.nodes, pool.accelerators, pool.fabric_interfaces) == (4, 32, 128)
+    assert pool.profile.accelerator is AcceleratorKind.NVIDIA
+    assert pool.profile.accelerator_resource == "nvidia.com/gpu"
+    assert pool.profile.fabric_resources == {"vpc.amazonaws.com/efa": 32}
+    assert pool.profile.hugepages_2mi == 5120
+    assert pool.profile.environment["FI_PROVIDER"] == "efa"
+    assert (pool.vcpus_per_node, pool.memory_gib_per_node) == (192, 2048)
+
+
+def test_a_p5_node_has_one_address_and_32_efa_only_interfaces() -> None:
+    interfaces = template().inputs["networkInterfaces"]
+    primary, *fabric = interfaces
+    assert (primary["networkCardIndex"], primary["deviceIndex"], primary.get("interfaceType")) == (0, 0, None)
+    assert [item["interfaceType"] for item in fabric] == ["efa-only"] * 32
+    assert sorted(item["networkCardIndex"] for item in fabric) == list(range(32))
+
+
+def test_only_the_primary_interface_is_in_the_cluster_security_group() -> None:
+    recording = training()[0]
+    fabric_group = recording.get("aws:ec2/securityGroup:SecurityGroup", "training-fabric").id
+    cluster_group = recording.get("aws:eks/cluster:Cluster").outputs["vpcConfig"]["clusterSecurityGroupId"]
+    primary, *fabric = template().inputs["networkInterfaces"]
+    assert sorted(primary["securityGroups"]) == sorted([cluster_group, fabric_group])
+    assert all(item["securityGroups"] == [fabric_group] for item in fabric)
+
+
+def test_the_fabric_group_lets_everything_through_to_and_from_itself_before_nodes_start() -> None:
+    recording = training()[0]
+    group = recording.get("aws:ec2/securityGroup:SecurityGroup", "training-fabric")
+    nodes = recording.get(GROUP)
+    for direction in ("Ingress", "Egress"):
+        (rule,) = [
+            item
+            for item in recording.of_type(f"aws:vpc/securityGroup{direction}Rule:SecurityGroup{direction}Rule")
+            if item.name.startswith("training-fabric")
+        ]
+        assert rule.inputs["ipProtocol"] == "-1"
+        assert rule.inputs["securityGroupId"] == rule.inputs["referencedSecurityGroupId"] == group.id
+        assert rule.urn in nodes.dependencies
+
+
+def test_metadata_needs_a_token_and_stays_one_hop_away() -> None:
+    for recording, _ in (training(), system()):
+        assert recording.get(TEMPLATE).inputs["metadataOptions"] == {
+            "httpEndpoint": "enabled",
+            "httpTokens": "required",
+            "httpPutResponseHopLimit": 1,
+        }
+
+
+def test_root_volumes_are_encrypted() -> None:
+    for (recording, _), size in ((training(), 200), (system(), 100)):
+        (mapping,) = recording.get(TEMPLATE).inputs["blockDeviceMappings"]
+        assert (mapping["ebs"]["encrypted"], mapping["ebs"]["volumeType"]) == ("true", "gp3")
+        assert mapping["ebs"]["volumeSize"] == size
+
+
+def test_a_fabric_pool_lives_in_its_one_zone() -> None:
+    recording, pool = training()
+    subnet = recording.get("aws:ec2/subnet:Subnet", f"main-private-{TRAINING_ZONE}")
+    assert recording.get(GROUP).inputs["subnetIds"] == [subnet.id]
+    assert pool.zones == (TRAINING_ZONE,)
+
+
+def test_gpu_nodes_are_repaired_replaced_one_by_one_tainted_and_labelled() -> None:
+    inputs = training()[0].get(GROUP).inputs
+    assert inputs["nodeRepairConfig"] == {"enabled": True}
+    assert inputs["updateConfig"] == {"maxUnavailable": 1, "updateStrategy": "MINIMAL"}
+    assert inputs["taints"] == [{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
+    assert inputs["labels"] == {
+        "slipway.dev/pool": "training",
+        "slipway.dev/accelerator": "H100",
+        "nvidia.com/gpu.present": "true",
+    }
+    assert (inputs["amiType"], inputs["version"]) == ("AL2023_x86_64_NVIDIA", "1.36")
+
+
+def test_on_demand_fabric_nodes_share_a_cluster_placement_group() -> None:
+    group = training()[0].get("aws:ec2/placementGroup:PlacementGroup")
+    assert group.inputs["strategy"] == "cluster"
+    assert template().inputs["placement"] == {"groupName": group.outputs["name"]}
+
+
+def reserved(args: GpuNodePoolArgs, identifier: str = RESERVATION) -> GpuNodePoolArgs:
+    return replace(args, capacity=CapacityType.RESERVATION, capacity_reservation_id=identifier)
+
+
+def account_with(buy: Callable[[], pulumi.Output[str]], **settings: object) -> tuple[SqliteStore, str]:
+    """An account in which ``buy`` was done before, and the id of the reservation."""
+    store = SqliteStore(":memory:")
+    for name, value in settings.items():
+        store.set_setting(name, value)
+    return store, record(buy, store=store).result
+
+
+def buy_reservation() -> pulumi.Output[str]:
+    return ec2.CapacityReservation(
+        "bought",
+        availability_zone=TRAINING_ZONE,
+        instance_count=4,
+        instance_platform="Linux/UNIX",
+        instance_type="p5.48xlarge",
+        instance_match_criteria="targeted",
+    ).id
+
+
+def buy_block() -> pulumi.Output[str]:
+    return ec2.CapacityBlockReservation(
+        "bought", capacity_block_offering_id="cb-0123456789abcdef0", instance_platform="Linux/UNIX"
+    ).id
+
+
+def test_reserved_machines_are_targeted_without_a_placement_group_of_our_own() -> None:
+    store, identifier = account_with(buy_reservation)
+    recording, pool = gpu_pool(lambda args: reserved(args, identifier), store)
+    inputs = recording.get(TEMPLATE).inputs
+    assert inputs["capacityReservationSpecification"] == {
+        "capacityReservationTarget": {"capacityReservationId": identifier}
+    }
+    assert "placement" not in inputs
+    assert recording.of_type("aws:ec2/placementGroup:PlacementGroup") == []
+    assert pool.fabric_interfaces == 128
+
+
+def test_a_group_of_reserved_machines_is_deleted_before_its_replacement_asks_for_them() -> None:
+    store, identifier = account_with(buy_reservation)
+    recording, _ = gpu_pool(lambda args: reserved(args, identifier), store)
+    assert recording.get(GROUP).options["deleteBeforeReplace"] is True
+    assert "deleteBeforeReplace" not in training()[0].get(GROUP).options
+
+
+def test_a_capacity_block_is_bought_for_the_pool_by_market_type_and_left_at_the_size_eks_gives_it() -> None:
+    store, identifier = account_with(buy_block, **{OFFERINGS_SETTING: [OFFERING]})
+    recording, _ = gpu_pool(
+        lambda args: replace(
+            reserved(args, identifier), capacity=CapacityType.CAPACITY_BLOCK, confirm_capacity_block=True
+        ),
+        store,
+    )
+    assert recording.get(TEMPLATE).inputs["instanceMarketOptions"] == {"marketType": "capacity-block"}
+    group = recording.get(GROUP)
+    assert (group.inputs["capacityType"], group.options["ignoreChanges"]) == (
+        "CAPACITY_BLOCK",
+        ["scalingConfig.desiredSize"],
+    )
+    assert "instanceTypes" not in group.inputs
+
+
+def test_arguments_of_the_interfaces_follow_the_type() -> None:
+    recording, pool = gpu_pool(lambda args: replace(args, instance_type="p4d.24xlarge", nodes=2))
+    cards = [item["networkCardIndex"] for item in recording.get(TEMPLATE).inputs["networkInterfaces"]]
+    assert cards == [0, 0, 1, 2, 3]
+    assert (pool.accelerators, pool.fabric_interfaces) == (16, 8)
+
+
+def test_without_efa_the_pool_has_no_fabric_and_every_zone() -> None:
+    recording, pool = gpu_pool(lambda args: replace(args, instance_type="g6.12xlarge", efa=False, zones=()))
+    inputs = recording.get(TEMPLATE).inputs
+    assert {"networkInterfaces", "placement"} & set(inputs) == set()
+    assert (pool.zones, pool.fabric_interfaces, pool.profile.hugepages_2mi) == (ZONES, 0, 0)
+    assert recording.of_type("aws:ec2/placementGroup:PlacementGroup") == []
+
+
+def test_a_pool_that_an_autoscaler_owns_is_left_at_its_size() -> None:
+    recording, _ = cpu_pool(lambda args: replace(args, scaling_owner=ScalingOwner.AUTOSCALER, max_nodes=6))
+    assert recording.get(GROUP).options["ignoreChanges"] == ["scalingConfig.desiredSize"]
+    assert "ignoreChanges" not in system()[0].get(GROUP).options
+
+
+def test_a_cpu_pool_spans_the_network_and_offers_no_accelerator() -> None:
+    recording, pool = system()
+    inputs = recording.get(GROUP).inputs
+    assert inputs["scalingConfig"] == {"desiredSize": 2, "minSize": 2, "maxSize": 2}
+    assert (inputs["instanceTypes"], inputs["amiType"]) == (["m7i.2xlarge"], "AL2023_x86_64_STANDARD")
+    assert len(inputs["subnetIds"]) == len(ZONES)
+    assert (pool.accelerators, pool.profile.accelerator_resource, pool.profile.taints) == (0, None, ())
+
+
+def test_machines_and_volumes_carry_the_stacks_tags_too() -> None:
+    recording, _ = cpu_pool(lambda args: replace(args, tags={"owner": "ml"}))
+    found = {item["resourceType"]: item["tags"] for item in recording.get(TEMPLATE).inputs["tagSpecifications"]}
+    assert set(found) == {"instance", "volume", "network-interface"}
+    assert all(tags["owner"] == "ml" and tags["slipway:resource"] == "system" for tags in found.values())
+
+
+def test_nodes_may_pull_images_and_join_and_nothing_more() -> None:
+    policies = {
+        item.inputs["policyArn"].rsplit("/", 1)[-1]
+        for item in system()[0].of_type("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+        if item.name.startswith("system")
+    }
+    assert policies == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda args: replace(args, instance_type="p5.48xl"), "not in the catalogue"),
+        (lambda args: replace(args, instance_type="m7i.2xlarge"), "has no accelerator"),
+        (lambda args: replace(args, instance_type="g6.xlarge"), "no Elastic Fabric Adapter"),
+        (lambda args: replace(args, zones=()), "one zone only"),
+        (lambda args: replace(args, zones=ZONES), "one zone only"),
+        (lambda args: replace(reserved(args), placement_group=True), "exclude each other"),
+        (lambda args: replace(args, max_nodes=2), "4 nodes are outside"),
+        (lambda args: replace(args, root_volume_gib=5), "root_volume_gib 5 is out of range"),
+        (lambda args: replace(args, labels={"eks.amazonaws.com/x": "y"}), "belongs to Kubernetes"),
+        (lambda args: replace(args, taints=(Taint(key="a", value="", effect="Never"),)), "effect 'Never'"),
+    ],
+)
+def test_a_gpu_pool_that_cannot_work_is_refused(change: GpuChange, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        gpu_pool(change)
+
+
+def test_accelerated_types_are_not_cpu_pools() -> None:
+    with pytest.raises(ValueError, match="use a GpuNodePool"):
+        cpu_pool(lambda args: replace(args, instance_type="g6.xlarge"))
