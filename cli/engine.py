@@ -115,6 +115,8 @@ class Outcome:
         if self.picture.errors or self.status == 0:
             return self.picture.errors
         said = _error_lines(self.log.read_text(errors="replace"))
+        if self.status < 0 and not said:
+            return [Diagnostic("error", f"the engine was killed ({signal.Signals(-self.status).name})")]
         return [Diagnostic("error", said or f"the engine ended with status {self.status} and said nothing")]
 
 

@@ -7,6 +7,7 @@ from typing import Final
 from cli.events import Diagnostic
 
 _KNOWN: Final = (
+    (r"the engine was killed", "`slipway recover {stack}` puts the stack right, then `slipway up {stack}` goes on"),
     (
         r"stack is currently locked",
         "another update holds the lock, or one was killed: `slipway recover {stack}` finds out",

@@ -1,15 +1,18 @@
 """What is in a simulated account although nothing should be: named one by one, whoever made it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console
 
 from cli.account import open_account
-from cli.terminal import table
+from local.cloud.aws.residue import residue
 from local.cloud.model import CloudObject, Maker
-from local.cluster.residue import residue
 from local.paths import StatePaths
+
+_LISTED: Final = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,10 +40,11 @@ def _why(item: CloudObject) -> str:
 
 
 def print_leftovers(left: Sequence[Leftover], console: Console) -> None:
-    """One line each."""
-    made = table("kind", "id", "", title="left over")
-        "kind", "id", "", box=None, padding=(0, 2), header_style="dim", title="left over", title_justify="left"
-    )
+    """One line each, to copy ids from; by kind when it is a whole platform."""
+    console.print("left over", style="bold")
+    if len(left) > _LISTED:
+        for kind, number in Counter(item.kind for item in left).most_common():
+            console.print(f"  {number:>4} x {kind}")
+        return
     for item in left:
-        made.add_row(item.kind, item.id, item.why)
-    console.print(made)
+        console.print(f"  {item.kind} {item.id}  ({item.why})", soft_wrap=True, markup=False)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from rich.console import Console, Group
-from rich.table import Table
+from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from cli.readiness import ClusterState, EnvironmentState
@@ -88,7 +87,7 @@ def title(state: EnvironmentState) -> str:
 
 def tables(state: EnvironmentState) -> Group:
     """Pools, storage and runs, one table each."""
-    parts: list[Table] = []
+    parts: list[RenderableType] = []
     for cluster in state.clusters:
         heading = f"cluster {cluster.name} (Kubernetes {cluster.version})"
         pools = table("pool", "type", "nodes", "GPUs", "EFA", "", title=heading)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_aws as aws
 
 from components.aws.capacity import CapacityType
 from components.aws.cluster import Cluster, ClusterArgs
@@ -15,6 +14,7 @@ from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.node_pool import NodePool, NodePoolArgs
 from components.aws.outputs import AwsClusterOutputs, DataLakeOutputs
+from components.aws.provider import provider as aws_provider
 from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
 from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs
 from components.tags import stack_tags
@@ -49,11 +49,17 @@ class Platform:
 
 def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
     """Everything of ``settings`` that AWS provides."""
-    provider = _provider(settings, place)
+    tags = _tags(settings)
+    provider = aws_provider(
+        "aws",
+        account_id=place.account_id,
+        region=place.region,
+        tags=tags,
+        role_arn=place.deployer_role_arn if place.assume_role else None,
+    )
     opts = pulumi.ResourceOptions(providers=[provider])
     network = _network(place, opts)
     cluster = _cluster(settings, place, network, opts)
-    tags = _tags(settings)
     pools = {pool.name: _pool(pool, cluster, network, tags, opts) for pool in settings.pools}
     # Add-ons run on nodes that no taint repels; accelerated pools may still be waiting for capacity.
     plain = [pools[pool.name] for pool in settings.pools if not is_accelerated(pool)]
@@ -84,18 +90,6 @@ def _tags(settings: Settings) -> dict[str, str]:
         cost_center=settings.cost_center,
         ttl=settings.ttl,
         extra=settings.tags,
-    )
-
-
-def _provider(settings: Settings, place: AwsPlace) -> aws.Provider:
-    """The only AWS provider: one region, one account, every resource tagged."""
-    roles = [aws.ProviderAssumeRoleArgs(role_arn=place.deployer_role_arn)] if place.assume_role else None
-    return aws.Provider(
-        "aws",
-        region=place.region,
-        allowed_account_ids=[place.account_id],
-        assume_roles=roles,
-        default_tags=aws.ProviderDefaultTagsArgs(tags=_tags(settings)),
     )
 
 

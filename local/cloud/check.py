@@ -13,7 +13,7 @@ from local.cloud.diff import DEFAULTS
 from local.cloud.model import Autoname, Binding, Constraint
 from local.cloud.paths import join, values_at
 from local.cloud.schema import ResourceSchema, Shape, Type
-from local.cloud.values import Json, Secret, contains_unknown, is_unknown, plain
+from local.cloud.values import UNKNOWN, Json, Secret, contains_unknown, is_unknown, plain
 
 
 class AutonameMode(StrEnum):
@@ -99,12 +99,15 @@ class Checker:
             return
         elif options.proposed:
             made = options.proposed
-            if len(made) > rule.max_length and options.mode is AutonameMode.ENFORCE:
-                reason = f"is {made!r}, {len(made)} characters long: at most {rule.max_length} are allowed"
-                yield Failure(rule.property, reason)
-            made = made[: rule.max_length]
         else:
             made = autoname_of(name, rule, seed)
+        if isinstance(made, str) and len(made) > rule.max_length:
+            # Not cut: the real provider refuses it too (pulumi/sdk, go/common/resource, NewUniqueName).
+            yield Failure(
+                rule.property,
+                f"would be {made!r}: that is {len(made)} characters, at most {rule.max_length} are allowed; "
+                f"shorten the logical name {name!r} or set {rule.property}",
+            )
         inputs[rule.property] = made
         inputs[DEFAULTS] = [rule.property]
 
@@ -120,10 +123,9 @@ class Checker:
 
 
 def autoname_of(name: str, rule: Autoname, seed: bytes) -> str:
-    """``name-1a2b3c4``: random by ``seed`` (of the engine; without one, by the name), within the service's limit."""
+    """``name-1a2b3c4``: random by ``seed`` (of the engine; without one, by the name)."""
     digits = hashlib.sha256(seed or name.encode()).hexdigest()[: rule.random_length]
-    stem = name[: max(0, rule.max_length - rule.random_length - len(rule.separator))]
-    made = f"{stem}{rule.separator}{digits}"
+    made = f"{name}{rule.separator}{digits}"
     return made.lower() if rule.lowercase else made
 
 
@@ -233,8 +235,8 @@ def _documents(inputs: dict[str, Json], schema: ResourceSchema) -> None:
         output = schema.outputs.properties.get(name)
         is_text = kind.name == "any" and output is not None and output.name == "string"
         value = inputs.get(name)
-        if is_text and isinstance(plain(value), dict) and not contains_unknown(value):
-            text = json.dumps(plain(value))
+        if is_text and isinstance(plain(value), dict):
+            text: Json = UNKNOWN if contains_unknown(value) else json.dumps(plain(value))
             inputs[name] = Secret(text) if isinstance(value, Secret) else text
 
 

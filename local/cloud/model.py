@@ -150,7 +150,7 @@ class Constraint:
 
 @dataclass(frozen=True, kw_only=True)
 class Autoname:
-    """The physical name that the provider makes up: ``prefix-<hex>``, cut to the service's limit."""
+    """The physical name that the provider makes up: ``name-<hex>``; refused when it exceeds the service's limit."""
 
     property: str
     max_length: int

@@ -4,6 +4,8 @@ import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from local.cloud.bound_types import BoundType
 from local.cloud.convert import overlay, update_body
@@ -14,7 +16,9 @@ from local.cloud.model import ApiError, CloudObject, Context, Lifecycle, Maker, 
 from local.cloud.paths import assign
 from local.cloud.references import check_holders, check_targets
 from local.cloud.session import Session, render
-from local.cloud.values import UNKNOWN, Json, UndecidedError, plain
+from local.cloud.values import UNKNOWN, Json, UndecidedError, contains_unknown, plain
+
+T = TypeVar("T")
 
 _RETRY_SECONDS = 0.25
 
@@ -313,9 +317,8 @@ class Mutations:
     ) -> None:
         """Run the rules of a preview; no call reaches the API, so nothing is journalled."""
         context = self._session.context(name, inputs, preview=True)
-        try:
-            requested = bound.converter.to_body(inputs, context)
-        except UndecidedError:
+        requested = _decided(lambda: bound.converter.to_body(inputs, context), inputs)
+        if requested is None:
             return
         body = overlay(prior.body if prior is not None else bound.binding.defaults, requested)
         request = Request(
@@ -323,9 +326,7 @@ class Mutations:
         )
         for rule in self._session.rules(bound.binding.token, operation):
             try:
-                rule.check(request)
-            except UndecidedError:
-                continue
+                _decided(partial(rule.check, request), inputs)
             except ApiError as error:
                 text = error_text(self._session.package, call, error)
                 raise CloudError(self._session.redactor(bound, inputs).text(text), code=error.code) from None
@@ -341,6 +342,21 @@ class Mutations:
 
     def _stored(self, item: CloudObject) -> CloudObject:
         return self._session.store.get(item.kind, item.id) or item
+
+
+def _decided(work: Callable[[], T], inputs: Mapping[str, Json]) -> T | None:
+    """The result of ``work``; None when it needs a value that is not known yet.
+
+    An unknown does not always say so: ``json.loads`` of one is a TypeError. Without unknowns an error is a bug.
+    """
+    try:
+        return work()
+    except UndecidedError:
+        return None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        if contains_unknown(dict(inputs)):
+            return None
+        raise
 
 
 def _label(bound: BoundType, inputs: Mapping[str, Json], name: str) -> str:

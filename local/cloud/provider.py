@@ -3,9 +3,11 @@
 import asyncio
 import json
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import grpc
@@ -278,7 +280,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             await context.abort(grpc.StatusCode.UNKNOWN, str(error), (_init_failed(error),))
         except (CloudError, NotConfiguredError, StoreError, UnknownTokenError) as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except Exception as error:  # noqa: BLE001 a fault of ours must name itself, not print a traceback
+            await context.abort(grpc.StatusCode.INTERNAL, _own_fault(error))
         raise AssertionError("abort raises")
+
+
+def _own_fault(error: Exception) -> str:
+    """Where the simulator itself went wrong, for a report; the values are left out, they may be secret."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} ({frames[-1].name})" if frames else "nowhere"
+    return f"the simulator itself failed: {type(error).__name__} at {where}; this is a defect of the simulator"
 
 
 def _init_failed(error: InitFailedError) -> tuple[str, bytes]:

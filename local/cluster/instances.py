@@ -11,6 +11,8 @@ from local.cluster.nodes import node_name
 
 _CLUSTER_TAG = "eks:cluster-name"
 _GROUP_TAG = "eks:nodegroup-name"
+_TEMPLATE_TAG = "aws:ec2launchtemplate:id"
+_VERSION_TAG = "aws:ec2launchtemplate:version"
 _BATCH = 50
 """Instances per write transaction: other writers wait for milliseconds, not for a thousand instances."""
 
@@ -18,6 +20,12 @@ _BATCH = 50
 def instances_of(store: SqliteStore, cluster: str, group: str) -> list[CloudObject]:
     """The living instances of a node group, oldest first."""
     return [item for item in store.mentioning(INSTANCE, group) if _belongs(item, cluster, group)]
+
+
+def is_current(item: CloudObject, template: NodeTemplate) -> bool:
+    """Whether the instance was launched from this very version of the template."""
+    version = _tags(item).get(_VERSION_TAG, "")
+    return version == template.launch_template_version and item.body["InstanceType"] == template.instance_type
 
 
 def launch(
@@ -109,6 +117,8 @@ def _launch_one(
         store.put(interface)
         attached.append({"NetworkInterfaceId": interface.id, "InterfaceType": interface.body["InterfaceType"]})
     tags = {_CLUSTER_TAG: cluster, _GROUP_TAG: group, f"kubernetes.io/cluster/{cluster}": "owned", **template.tags}
+    if template.launch_template_id:
+        tags |= {_TEMPLATE_TAG: template.launch_template_id, _VERSION_TAG: template.launch_template_version}
     body = {
         "InstanceId": identifier,
         "InstanceType": template.instance_type,
@@ -155,5 +165,9 @@ def _interface(
 
 
 def _belongs(item: CloudObject, cluster: str, group: str) -> bool:
-    tags = {tag["Key"]: tag["Value"] for tag in item.body.get("Tags") or ()}
+    tags = _tags(item)
     return tags.get(_CLUSTER_TAG) == cluster and tags.get(_GROUP_TAG) == group
+
+
+def _tags(item: CloudObject) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in item.body.get("Tags") or ()}

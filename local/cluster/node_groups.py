@@ -2,17 +2,20 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from components.accelerators import UnknownInstanceTypeError
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
+from local.cluster import node_settings
 from local.cluster.cloud_facts import CLUSTER, NODE_GROUP, LaunchError, NodeTemplate, node_template
 from local.cluster.concurrency import for_each
-from local.cluster.instances import instances_of, launch, terminate
+from local.cluster.instances import instances_of, is_current, launch, terminate
 from local.cluster.kube import Kube, KubeError
 from local.cluster.machines import Machine, machine
+from local.cluster.node_settings import NodeSettings
 from local.cluster.nodes import NodeFacts, node_object
 from local.cluster.views import NodeView, PodView
 
@@ -43,6 +46,8 @@ class NodeGroups:
         """By node name; the device resources come from here."""
         self.security_groups: dict[str, tuple[str, ...]] = {}
         """By node name."""
+        self._settings: dict[str, NodeSettings] = {}
+        """By node group: what its nodes carry."""
 
     async def reconcile(self, view: ClusterView) -> None:
         """One pass over all node groups, and over nodes whose group is gone."""
@@ -68,21 +73,37 @@ class NodeGroups:
         if status == _FAILED:
             return
         template = node_template(self._store, group.body, cluster.body)
-        desired = int((group.body.get("scalingConfig") or {}).get("desiredSize", 0))
-        if len(instances) < desired:
-            missing = desired - len(instances)
-            subnets = group.body.get("subnets") or ()
-            launch(self._store, template, cluster=self._cluster, group=name, subnets=subnets, count=missing)
-            instances = instances_of(self._store, self._cluster, name)
-        elif len(instances) > desired:
-            leaving = instances[desired:]
-            await self._remove_nodes(
-                [item.body["PrivateDnsName"] for item in leaving if item.body["PrivateDnsName"] in mine], view
-            )
-            terminate(self._store, leaving)
-            instances = instances[:desired]
+        instances = await self._resize(group, template, instances, view)
         await self._sync_nodes(group, template, instances, mine, view)
         self._settle(group, template, instances, view)
+
+    async def _resize(
+        self, group: CloudObject, template: NodeTemplate, instances: list[CloudObject], view: ClusterView
+    ) -> list[CloudObject]:
+        """Terminate what is too many or too old, launch what is missing; returns the instances there are then."""
+        name = group.body["nodegroupName"]
+        desired = int((group.body.get("scalingConfig") or {}).get("desiredSize", 0))
+        leaving = instances[desired:] or self._outdated(group, template, instances, view)
+        if leaving:
+            names = [item.body["PrivateDnsName"] for item in leaving]
+            await self._remove_nodes([node for node in names if node in view.nodes], view)
+            terminate(self._store, leaving)
+        missing = desired - (len(instances) - len(leaving))
+        if missing > 0:
+            subnets = group.body.get("subnets") or ()
+            launch(self._store, template, cluster=self._cluster, group=name, subnets=subnets, count=missing)
+        return instances_of(self._store, self._cluster, name) if leaving or missing > 0 else instances
+
+    def _outdated(
+        self, group: CloudObject, template: NodeTemplate, instances: Sequence[CloudObject], view: ClusterView
+    ) -> list[CloudObject]:
+        """Instances of an older launch template version, as many as may be away at once; none while nodes are away."""
+        old = [item for item in instances if not is_current(item, template)]
+        if not old or not self._all_ready(instances, view):
+            return []
+        update = group.body.get("updateConfig") or {}
+        share = math.ceil(len(instances) * update.get("maxUnavailablePercentage", 0) / 100)
+        return old[: max(1, update.get("maxUnavailable") or share)]
 
     async def _sync_nodes(
         self,
@@ -96,10 +117,15 @@ class NodeGroups:
         for facts in wanted:
             self.machines[facts.name] = facts.machine
             self.security_groups[facts.name] = tuple(template.security_groups)
-        missing = [facts for facts in wanted if facts.name not in view.nodes]
+        missing = [facts for facts in wanted if not _is_there(facts.name, facts.instance_id, view)]
         await for_each(missing, lambda facts: self._kube.create("/api/v1/nodes", node_object(facts)))
-        names = {facts.name for facts in wanted}
-        await self._remove_nodes([name for name in mine if name not in names], view)
+        living = {facts.instance_id for facts in wanted}
+        await self._remove_nodes([name for name, node in mine.items() if node.instance_id not in living], view)
+        settings = NodeSettings(group.body.get("labels") or {}, group.body.get("taints") or ())
+        before = self._settings.get(group.id, NodeSettings())
+        if settings != before:
+            await node_settings.apply(self._kube, mine, before, settings)
+            self._settings[group.id] = settings
 
     def _facts(self, group: CloudObject, template: NodeTemplate, instances: Sequence[CloudObject]) -> list[NodeFacts]:
         made = machine(template.instance_type, efa_interfaces=template.efa_interfaces, disk_gib=template.disk_gib)
@@ -128,14 +154,17 @@ class NodeGroups:
     def _settle(
         self, group: CloudObject, template: NodeTemplate, instances: Sequence[CloudObject], view: ClusterView
     ) -> None:
-        names = {item.body["PrivateDnsName"] for item in instances}
-        ready = all(name in view.nodes and view.nodes[name].ready for name in names)
-        gone = any(
-            node.node_group == group.body["nodegroupName"] and node.name not in names for node in view.nodes.values()
-        )
-        if group.body.get("status") not in _SETTLED and ready and not gone:
+        living = {item.id for item in instances}
+        ready = self._all_ready(instances, view) and all(is_current(item, template) for item in instances)
+        mine = (node for node in view.nodes.values() if node.node_group == group.body["nodegroupName"])
+        if group.body.get("status") not in _SETTLED and ready and all(node.instance_id in living for node in mine):
             _LOG.info("node group %s: %d x %s ready", group.id, len(instances), template.instance_type)
             self._set_status(group, "ACTIVE", [])
+
+    @staticmethod
+    def _all_ready(instances: Sequence[CloudObject], view: ClusterView) -> bool:
+        names = [(item.body["PrivateDnsName"], item.id) for item in instances]
+        return all(_is_there(name, instance, view) and view.nodes[name].ready for name, instance in names)
 
     async def _delete(
         self, group: CloudObject, instances: Sequence[CloudObject], mine: Mapping[str, NodeView], view: ClusterView
@@ -143,6 +172,7 @@ class NodeGroups:
         await self._remove_nodes(list(mine), view)
         terminate(self._store, instances)
         self._store.remove(NODE_GROUP, group.id)
+        self._settings.pop(group.id, None)
         _LOG.info("node group %s: removed with %d nodes", group.id, len(mine))
 
     async def _remove_nodes(self, names: Sequence[str], view: ClusterView) -> None:
@@ -195,6 +225,11 @@ class NodeGroups:
             current.body["status"] = status
             current.body["health"] = {"issues": issues}
             self._store.put(current)
+
+
+def _is_there(name: str, instance_id: str, view: ClusterView) -> bool:
+    """Whether the node stands for this instance: addresses, and with them names, are used again."""
+    return name in view.nodes and view.nodes[name].instance_id == instance_id
 
 
 def _pod_path(pod: PodView) -> str:

@@ -68,7 +68,7 @@ def node_object(facts: NodeFacts) -> Document:
         },
         "spec": {
             "providerID": f"aws:///{facts.zone}/{facts.instance_id}",
-            "taints": [_taint(taint) for taint in facts.taints],
+            "taints": [kubernetes_taint(taint) for taint in facts.taints],
         },
         "status": {
             "capacity": machine.capacity(),
@@ -135,7 +135,8 @@ def _topology(facts: NodeFacts) -> dict[str, str]:
     }
 
 
-def _taint(taint: Mapping[str, str]) -> Document:
+def kubernetes_taint(taint: Mapping[str, str]) -> Document:
+    """A taint in EKS's shape (``NO_SCHEDULE``) as Kubernetes spells it."""
     return {"key": taint["key"], "value": taint.get("value", ""), "effect": TAINT_EFFECTS[taint["effect"]]}
 
 

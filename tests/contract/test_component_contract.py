@@ -99,9 +99,9 @@ def test_a_constructor_takes_name_args_and_opts(kind: type[pulumi.ComponentResou
 
 @each_component
 def test_arguments_are_a_frozen_keyword_only_dataclass(kind: type[pulumi.ComponentResource]) -> None:
-    args = get_type_hints(kind.__init__)["args"]
+    args: type = get_type_hints(kind.__init__)["args"]
     assert is_dataclass(args)
-    assert args.__name__.endswith("Args")
+    assert str(args).endswith("Args'>")
     assert vars(args)["__dataclass_params__"].frozen
     assert [item.name for item in fields(args) if not item.kw_only] == []
 

@@ -15,6 +15,7 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.model import ServiceId
 from botocore.signers import RequestSigner
+
 from local.cloud.faults import Fault, FaultType
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
@@ -78,7 +79,9 @@ class World:
         cards += [{"NetworkCardIndex": card, "DeviceIndex": 1, "InterfaceType": "efa-only"} for card in range(efa)]
         self.put("ec2:LaunchTemplate", "lt-1", LaunchTemplateId="lt-1", DefaultVersionNumber=1, LatestVersionNumber=1)
         data = {"InstanceType": "p5.48xlarge", "NetworkInterfaces": cards}
-        self.put("ec2:LaunchTemplateVersion", "lt-1:1", LaunchTemplateId="lt-1", VersionNumber=1, LaunchTemplateData=data)
+        self.put(
+            "ec2:LaunchTemplateVersion", "lt-1:1", LaunchTemplateId="lt-1", VersionNumber=1, LaunchTemplateData=data
+        )
         self.put(
             "eks:Nodegroup", f"{CLUSTER}:{name}", clusterName=CLUSTER, nodegroupName=name, status="CREATING",
             scalingConfig={"minSize": 0, "maxSize": 8, "desiredSize": desired}, subnets=["subnet-1"],
@@ -315,7 +318,12 @@ def _daemon_set(name: str) -> dict[str, Any]:
     template = {"metadata": {"labels": labels}, "spec": spec}
     meta = {"name": name, "namespace": "kube-system"}
     selector = {"matchLabels": labels}
-    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": meta, "spec": {"selector": selector, "template": template}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": meta,
+        "spec": {"selector": selector, "template": template},
+    }
 
 
 def _total(world: World, resource: str) -> int:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import pulumi
+
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
 from components.aws.data_lake import DataLake, DataLakeArgs
@@ -10,7 +12,9 @@ from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
 from components.aws.identity import PodIdentity, PodIdentityArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.node_pool import NodePool, NodePoolArgs
+from components.aws.outputs import AwsClusterOutputs
 from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
+from components.outputs import NetworkOutputs
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
@@ -37,9 +41,9 @@ def network_args() -> NetworkArgs:
     return NetworkArgs(account_id=ACCOUNT, region=REGION, zones=ZONES)
 
 
-def cluster_args(network: Network) -> ClusterArgs:
+def cluster_args(network: NetworkOutputs) -> ClusterArgs:
     return ClusterArgs(
-        network=network.outputs,
+        network=network,
         account_id=ACCOUNT,
         admins=(DEPLOYER,),
         endpoint_public_access=True,
@@ -48,10 +52,10 @@ def cluster_args(network: Network) -> ClusterArgs:
     )
 
 
-def training_args(network: Network, cluster: Cluster) -> GpuNodePoolArgs:
+def training_args(network: NetworkOutputs, cluster: AwsClusterOutputs) -> GpuNodePoolArgs:
     return GpuNodePoolArgs(
-        cluster=cluster.outputs,
-        network=network.outputs,
+        cluster=cluster,
+        network=network,
         instance_type="p5.48xlarge",
         nodes=4,
         zones=(TRAINING_ZONE,),
@@ -60,29 +64,62 @@ def training_args(network: Network, cluster: Cluster) -> GpuNodePoolArgs:
 
 
 def network_and_cluster() -> tuple[Network, Cluster]:
-    network = Network("main", network_args())
-    return network, Cluster("main", cluster_args(network))
+    """The least that pools and storage need: one way out, no interface endpoints."""
+    network = Network("main", replace(network_args(), interface_endpoints=(), nat_per_zone=False))
+    return network, Cluster("main", cluster_args(network.outputs))
 
 
-def lustre_args(network: Network, cluster: Cluster) -> LustreArgs:
+def lustre_args(network: NetworkOutputs, cluster: AwsClusterOutputs) -> LustreArgs:
     return LustreArgs(
-        network=network.outputs,
+        network=network,
         zone=TRAINING_ZONE,
         storage_capacity_gib=4800,
-        client_security_groups={"nodes": cluster.outputs.security_group_id},
+        client_security_groups={"nodes": cluster.security_group_id},
         protect=False,
     )
 
 
+def stand_ins() -> tuple[NetworkOutputs, AwsClusterOutputs]:
+    """Outputs of a network and a cluster that do not exist: enough for arguments that are refused."""
+    text = pulumi.Output.from_input("x")
+    network = NetworkOutputs(
+        network_id=text,
+        cidr="10.0.0.0/16",
+        region=REGION,
+        zones=ZONES,
+        private_subnet_ids=dict.fromkeys(ZONES, text),
+        public_subnet_ids=dict.fromkeys(ZONES, text),
+    )
+    cluster = AwsClusterOutputs(
+        name="main",
+        cluster_name=text,
+        endpoint=text,
+        certificate_authority=text,
+        kubeconfig=text,
+        identifier="x",
+        kubernetes_version="1.36",
+        oidc_issuer=text,
+        account_id=ACCOUNT,
+        region=REGION,
+        physical_name="x",
+        arn=text,
+        security_group_id=text,
+        addons_ready=text,
+    )
+    return network, cluster
+
+
 def aws_platform() -> Platform:
     """A p5 training platform with EFA, and Lustre linked to its data lake."""
-    network, cluster = network_and_cluster()
+    network = Network("main", network_args())
+    cluster = Cluster("main", cluster_args(network.outputs))
     system = NodePool("system", NodePoolArgs(cluster=cluster.outputs, network=network.outputs))
-    training = GpuNodePool("training", training_args(network, cluster))
+    training = GpuNodePool("training", training_args(network.outputs, cluster.outputs))
     addons = ClusterAddons("addons", ClusterAddonsArgs(cluster=cluster.outputs, pools=(system.outputs,)))
     lake = DataLake("lake", DataLakeArgs(account_id=ACCOUNT, region=REGION, protect=False))
     lustre_with_data = replace(
-        lustre_args(network, cluster), data_repositories={"data": DataRepository(s3_uri=lake.outputs.uri)}
+        lustre_args(network.outputs, cluster.outputs),
+        data_repositories={"data": DataRepository(s3_uri=lake.outputs.uri)},
     )
     identity = PodIdentity(
         "trainer",

@@ -2,17 +2,27 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+from local.cloud.lifecycle import Effects
+from local.cloud.plan import aws_package
+from local.cloud.simulator import Simulator
+from local.cloud.store import SqliteStore
+from tests.support.processes import Process, with_state
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = ("Pulumi.yaml", "stacks", "components", "workloads")
 BINARIES = Path(sys.executable).parent
+TIMEOUT = 280.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,8 @@ class Sandbox:
             | {
                 "PATH": path,
                 "PYTHONPATH": str(self.directory),
+                # A file that a test puts back within the same second has the same stamp: caches would lie.
+                "PYTHONDONTWRITEBYTECODE": "1",
                 "SLIPWAY_STATE_DIR": str(self.state),
                 "NO_COLOR": "1",
                 "COLUMNS": "200",
@@ -91,16 +103,42 @@ class Sandbox:
             raise AssertionError(message)
         file.write_text(text.replace(old, new))
 
-    def slipway(self, *arguments: str, timeout: float = 280, extra: Mapping[str, str] | None = None) -> Answer:
+    def restore(self, path: str) -> None:
+        """Put the checkout's own text of ``path`` back."""
+        shutil.copy(REPOSITORY / path, self.directory / path)
+
+    def settings(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Change the stack's settings; ``edit`` gets them without the prefix ``slipway:`` and changes them in place."""
+        document = yaml.safe_load(self.settings_file.read_text())
+        config = document["config"]
+        known = {key.removeprefix("slipway:"): value for key, value in config.items() if key.startswith("slipway:")}
+        edit(known)
+        others = {key: value for key, value in config.items() if not key.startswith("slipway:")}
+        document["config"] = others | {f"slipway:{key}": value for key, value in known.items()}
+        self.settings_file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def shrink(self) -> None:
+        """The same platform in two zones, with two GPU nodes and no interface endpoints: quicker, nothing missing."""
+        self.settings(_small)
+
+    def slipway(self, *arguments: str, timeout: float = TIMEOUT, extra: Mapping[str, str] | None = None) -> Answer:
         """Run the command; never raises for its exit status."""
         return self.run([str(BINARIES / "slipway"), *arguments], timeout=timeout, extra=extra)
 
-    def run(self, command: list[str], *, timeout: float = 280, extra: Mapping[str, str] | None = None) -> Answer:
+    def pulumi(self, *arguments: str) -> Answer:
+        """Run plain ``pulumi`` with the variables that ``slipway local env`` prints."""
+        lines = self.expect("local", "env", "--env", self.stack).output.splitlines()
+        pairs = (line.removeprefix("export ").partition("=") for line in lines)
+        variables = {name: "".join(shlex.split(value)) for name, _, value in pairs}
+        return self.run(["pulumi", *arguments, "--stack", self.stack], extra=variables)
+
+    def run(self, command: list[str], *, timeout: float = TIMEOUT, extra: Mapping[str, str] | None = None) -> Answer:
         """Run any command in the copy."""
+        environment = self.environment | dict(extra or {})
         done = subprocess.run(
-            command,
+            [shutil.which(command[0], path=environment["PATH"]) or command[0], *command[1:]],
             cwd=self.directory,
-            env=self.environment | dict(extra or {}),
+            env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -109,7 +147,7 @@ class Sandbox:
         )
         return Answer(done.returncode, done.stdout, done.stderr)
 
-    def expect(self, *arguments: str, status: int = 0, timeout: float = 280) -> Answer:
+    def expect(self, *arguments: str, status: int = 0, timeout: float = TIMEOUT) -> Answer:
         """Run the command and require its exit status, showing everything it said otherwise."""
         answer = self.slipway(*arguments, timeout=timeout)
         if answer.status != status:
@@ -117,7 +155,43 @@ class Sandbox:
             raise AssertionError(message)
         return answer
 
+    @property
+    def account(self) -> Path:
+        """The simulated account's file."""
+        return self.state / self.stack / "account.db"
+
+    @contextmanager
+    def store(self) -> Iterator[SqliteStore]:
+        """The simulated account, as the tests look into it."""
+        store = SqliteStore(self.account)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    @contextmanager
+    def another_caller(self) -> Iterator[Simulator]:
+        """The cloud as somebody else calls it: what is made here, no stack knows of."""
+        with self.store() as store:
+            yield Simulator(aws_package(), store, Effects.INSTANT)
+
+    def processes(self) -> list[Process]:
+        """Every living process that works on this state directory."""
+        return with_state(self.state)
+
     def close(self) -> None:
         """Stop whatever still runs and remove the state."""
         if self.state.exists():
-            self.slipway("local", "down", "--discard", timeout=60)
+            self.slipway("local", "down", "--discard", "--env", self.stack, timeout=60)
+
+
+def _small(settings: dict[str, Any]) -> None:
+    network = settings["place"]["network"]
+    network["zones"] = network["zones"][:2]
+    network["interfaceEndpoints"] = False
+    for pool in settings["pools"]:
+        pool["nodes"] = 2
+    for team in settings["teams"]:
+        team["gpus"] = 16
+    for run in settings["training"]:
+        run["nodes"] = 2

@@ -64,7 +64,6 @@ def _with_tags(to_body: ToBody, member: str | None, *, as_map: bool) -> ToBody:
 
 def service_made(kind: str, identifier: str, body: dict[str, Json], context: Context) -> CloudObject:
     """An object that the cloud makes on its own in the account's region."""
-
     account = context.account
     return CloudObject(
         kind=kind, id=identifier, region=account.region, body=body, maker=Maker.SERVICE, created_at=account.now()

@@ -53,8 +53,8 @@ def _template_type(request: Request) -> None:
     on.TEMPLATE_TOKEN,
     WRITE,
     "InvalidParameterCombination",
-    source="EC2 RunInstances: Network interfaces and an instance-level security groups may not be specified on the same "
-    "request",
+    source="EC2 RunInstances: Network interfaces and an instance-level security groups may not be specified on the "
+    "same request",
     accepts=on.creation(
         {**_LT, "networkInterfaces": [{"deviceIndex": 0, "securityGroups": ["${sg}"]}]}, on.VPC, on.GROUP
     ),

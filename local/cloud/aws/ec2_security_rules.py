@@ -237,7 +237,7 @@ def users(account: Account, group: str) -> list[str]:
     on.GROUP_TOKEN,
     DELETE,
     "DependencyViolation",
-    source="EC2 API reference, DeleteSecurityGroup: fails while an instance, an interface or another group's rule uses it",
+    source="EC2 API reference, DeleteSecurityGroup: fails while an interface or another group's rule uses it",
     accepts=on.removal("sg", *_BASE, _CLIENTS, _FROM_CLIENTS),
     refuses=on.removal("clients", *_BASE, _CLIENTS, _FROM_CLIENTS),
 )

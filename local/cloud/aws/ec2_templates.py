@@ -165,7 +165,7 @@ LAUNCH_TEMPLATE = bind(
 
 
 def template_data(account: Account, reference: Json) -> dict[str, Json] | None:
-    """The launch template data that a node group's ``{id | name, version}`` means; None when there is no such version."""
+    """The data that a node group's ``{id | name, version}`` means; None when there is no such version."""
     identifier, name, version = (get(reference, key) for key in ("id", "name", "version"))
     if identifier is None and name is not None:
         found = account.find("ec2:LaunchTemplate", LaunchTemplateName=name)

@@ -11,10 +11,10 @@ LIFETIME = timedelta(days=3650)
 def certificate_authority() -> str:
     """Base64 of the PEM text of a self-signed CA certificate, as ``certificateAuthority.data`` holds it."""
     # Only plans and tests without a supervisor get here; the import costs a tenth of a second.
-    from cryptography import x509  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-    from cryptography.x509.oid import NameOID  # noqa: PLC0415
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.x509.oid import NameOID
 
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes (simulated)")])

@@ -37,6 +37,8 @@ CLUSTER_REFERENCE = Reference(
     holds=False,  # EKS takes add-ons and access entries along with the cluster
 )
 INTERFACES = 2
+NO_SUBNET = "The subnet ID '{value}' does not exist (Service: AmazonEC2; Code: InvalidSubnetID.NotFound)"
+NO_GROUP = "The security group '{value}' does not exist (Service: AmazonEC2; Code: InvalidGroup.NotFound)"
 
 
 def _logging(types: Json) -> Json:
@@ -126,7 +128,7 @@ def _furnish_cluster(cluster: CloudObject, context: Context) -> None:
 
 
 def _plug_cluster(cluster: CloudObject, context: Context) -> None:
-    """EKS makes two to four interfaces in different zones of the given subnets (EKS user guide, network requirements)."""
+    """EKS makes two to four interfaces in different zones of the given subnets (user guide, networking)."""
     account, config = context.account, cluster.body["resourcesVpcConfig"]
     groups = [{"GroupId": config["clusterSecurityGroupId"]}]
     groups += [{"GroupId": group} for group in config.get("securityGroupIds") or []]
@@ -299,14 +301,14 @@ CLUSTER = bind(
             body_path="resourcesVpcConfig.subnetIds[]",
             kind="ec2:Subnet",
             missing_code="InvalidParameterException",
-            missing_message="The subnet ID '{value}' does not exist (Service: AmazonEC2; Code: InvalidSubnetID.NotFound)",
+            missing_message=NO_SUBNET,
             holds=False,  # its interfaces hold the subnet
         ),
         Reference(
             body_path="resourcesVpcConfig.securityGroupIds[]",
             kind="ec2:SecurityGroup",
             missing_code="InvalidParameterException",
-            missing_message="The security group '{value}' does not exist (Service: AmazonEC2; Code: InvalidGroup.NotFound)",
+            missing_message=NO_GROUP,
             holds=False,
         ),
     ),

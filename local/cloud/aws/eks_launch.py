@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from local.cloud.aws.common import get
 from local.cloud.aws.ec2_templates import template_data
-from local.cloud.aws.facts import instance
+from local.cloud.aws.facts import InstanceFacts, instance
 from local.cloud.model import Account, CloudObject, Request
 from local.cloud.values import Json
 
@@ -37,7 +37,7 @@ class Launch:
 
     @property
     def vcpus(self) -> int:
-        """vCPUs of the desired instances, by the widest of the types."""
+        """Virtual CPUs of the desired instances, by the widest of the types."""
         found = [instance(name) for name in self.types]
         return self.desired * max((facts.vcpus for facts in found if facts), default=0)
 
@@ -80,3 +80,8 @@ def placement_group(account: Account, name: str | None) -> CloudObject | None:
         return found
     by_id = account.find("ec2:PlacementGroup", GroupId=name)
     return by_id[0] if by_id else None
+
+
+def only_type(found: Launch) -> InstanceFacts | None:
+    """Facts of the launch's instance type, when there is exactly one and EC2 knows it."""
+    return instance(found.types[0]) if len(found.types) == 1 else None

@@ -5,7 +5,7 @@ import uuid
 from local.cloud.aws.binding import bind, calls
 from local.cloud.aws.common import arn, get, iso_time, unmodelled
 from local.cloud.aws.ec2_templates import template_data
-from local.cloud.aws.eks_cluster import CLUSTER_REFERENCE, add_entry
+from local.cloud.aws.eks_cluster import CLUSTER_REFERENCE, NO_SUBNET, add_entry
 from local.cloud.aws.eks_facts import NEWEST, PATCH
 from local.cloud.model import Account, Autoname, CloudObject, Context, Lifecycle, Reference
 from local.cloud.values import Json, is_unknown
@@ -185,7 +185,7 @@ NODE_GROUP = bind(
             body_path="subnets[]",
             kind="ec2:Subnet",
             missing_code="InvalidParameterException",
-            missing_message="The subnet ID '{value}' does not exist (Service: AmazonEC2; Code: InvalidSubnetID.NotFound)",
+            missing_message=NO_SUBNET,
             in_use_message="The subnet '{target}' has dependencies and cannot be deleted.",
         ),
         Reference(

@@ -226,7 +226,7 @@ def _template_exclusive(request: Request) -> None:
     on.NODE_GROUP_TOKEN,
     CREATE,
     BAD_REQUEST,
-    source="terraform-aws-modules/terraform-aws-eks#1386: Cannot specify instance types in launch template and API request",
+    source="terraform-aws-modules/terraform-aws-eks#1386: instance types in launch template and API request",
     accepts=on.creation(on.TEMPLATE_NODE_INPUTS, *_BASE, template(instanceType="m7i.2xlarge")),
     refuses=on.creation(
         {**on.TEMPLATE_NODE_INPUTS, "instanceTypes": ["m7i.2xlarge"]}, *_BASE, template(instanceType="m7i.2xlarge")
@@ -302,7 +302,7 @@ def _architecture(request: Request) -> None:
     on.NODE_GROUP_TOKEN,
     WRITE,
     INVALID,
-    source="EKS user guide, Kubernetes version skew: nodes are never newer than the control plane, three minors older at most",
+    source="Kubernetes version skew policy: nodes are never newer than the control plane, three minors older at most",
     accepts=on.creation({**on.NODE_INPUTS, "version": "1.35"}, *_BASE),
     refuses=on.creation(
         {**on.NODE_INPUTS, "version": "1.36"},

@@ -1,6 +1,6 @@
 """Policy documents as IAM reads them: what it calls malformed, and whom a trust policy lets in.
 
-Messages are IAM's own (IAM user guide, Troubleshoot IAM policies; CreateRole and CreatePolicy, MalformedPolicyDocument).
+Messages are IAM's own (IAM user guide, Troubleshoot IAM policies; errors of CreateRole and CreatePolicy).
 """
 
 import json

@@ -1,5 +1,7 @@
 """What IAM refuses: malformed documents, taken names, used-up quotas."""
 
+import json
+
 from local.cloud.aws import scenarios as on
 from local.cloud.aws.common import arn, get, refuse
 from local.cloud.aws.iam_documents import Kind, principals, problem
@@ -11,6 +13,14 @@ RULES = RuleBook()
 MALFORMED = "MalformedPolicyDocument"
 _ROLE = {"name": "jobs", "assumeRolePolicy": on.trust("ec2.amazonaws.com")}
 _INLINE = {"role": "${nrole.name}", "name": "data", "policy": on.permissions()}
+
+
+def _trusting(principal: str) -> str:
+    statement = {"Effect": "Allow", "Action": "sts:AssumeRole"}
+    named = {"AWS": f"arn:aws:iam::000000000000:{principal}"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, "Principal": named}]})
+
+
 _GUIDE = "IAM user guide, Troubleshoot IAM policies; botocore iam "
 
 
@@ -38,15 +48,13 @@ def _trust_document(request: Request) -> None:
     accepts=on.creation(
         {
             "name": "jobs",
-            "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
-            '"Principal": {"AWS": "arn:aws:iam::000000000000:root"}}]}',
+            "assumeRolePolicy": _trusting("root"),
         }
     ),
     refuses=on.creation(
         {
             "name": "jobs",
-            "assumeRolePolicy": '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", '
-            '"Principal": {"AWS": "arn:aws:iam::000000000000:role/nobody"}}]}',
+            "assumeRolePolicy": _trusting("role/nobody"),
         }
     ),
 )

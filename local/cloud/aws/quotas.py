@@ -1,4 +1,4 @@
-"""Account quotas. The defaults are AWS's own, except vCPUs: those stand for an account that has been granted GPU capacity.
+"""Account quotas. The defaults are AWS's own, except vCPUs: those are of an account that was granted GPU capacity.
 
 A test, or a user of a rehearsal, lowers or raises one by the account setting ``quota:<name>``, for example
 ``quota:ec2:vpcs``. Source of the defaults: Service Quotas reference pages of VPC, EC2, EKS, FSx, IAM and S3.
@@ -54,6 +54,6 @@ def exceeded(code: str, message: str) -> NoReturn:
 
 def vcpu_bucket(instance_type: str) -> str:
     """The vCPU quota that counts a type: EC2 groups them by the letters of the family (``p5en`` counts for P)."""
-    letters = "".join(character for character in instance_type.split(".")[0] if not character.isdigit())
+    letters = "".join(character for character in instance_type.split(".", maxsplit=1)[0] if not character.isdigit())
     family = next((bucket for bucket in _BUCKETS if letters.startswith(bucket)), "standard")
     return "ec2:vcpus-" + ("g" if family == "vt" else family)

@@ -11,10 +11,12 @@ from local.cloud.aws.quotas import exceeded, quota
 from local.cloud.aws.rulebook import CREATE, DELETE, WRITE, RuleBook, prior_id
 from local.cloud.aws.s3 import OBJECTS, resources
 from local.cloud.model import Request
+from local.cloud.values import Json
 
 RULES = RuleBook()
 TAKEN_SETTING = "s3:taken-names"
 """Account setting: bucket names that somebody else owns; names are one space for all accounts."""
+INFREQUENT_AFTER_DAYS = 30
 _NAME = re.compile(r"[a-z0-9](?!.*\.\.)[a-z0-9.-]{1,61}[a-z0-9]")
 _ADDRESS = re.compile(r"\d{1,3}(\.\d{1,3}){3}")
 _BUCKET = (on.BUCKET_TOKEN, "bucket", {"bucket": "slipway-data"})
@@ -235,6 +237,36 @@ def _lifecycle_ids(request: Request) -> None:
     names = [get(rule, "ID") for rule in get(request.body, "Rules", [])]
     if len(set(names)) != len(names):
         refuse("InvalidArgument", "Rule ID must be unique. Found same ID for more than one rule")
+
+
+def _moves(days: int) -> dict[str, Json]:
+    rule = {
+        "id": "cold",
+        "status": "Enabled",
+        "filter": {},
+        "transitions": [{"days": days, "storageClass": "STANDARD_IA"}],
+    }
+    return {"bucket": "${bucket}", "rules": [rule]}
+
+
+@RULES.rule(
+    "s3-lifecycle-infrequent-days",
+    _LIFECYCLE_TOKEN,
+    WRITE,
+    "InvalidArgument",
+    source="S3 user guide, Transitioning objects: 30 days minimum before STANDARD_IA and ONEZONE_IA",
+    accepts=on.creation(_moves(30), _BUCKET),
+    refuses=on.creation(_moves(7), _BUCKET),
+)
+def _lifecycle_days(request: Request) -> None:
+    for rule in get(request.body, "Rules", []):
+        for move in get(rule, "Transitions", []):
+            days, target = get(move, "Days"), get(move, "StorageClass")
+            if target in {"STANDARD_IA", "ONEZONE_IA"} and days is not None and days < INFREQUENT_AFTER_DAYS:
+                refuse(
+                    "InvalidArgument",
+                    f"'Days' in Transition action must be greater than or equal to 30 for storageClass '{target}'",
+                )
 
 
 @RULES.rule(

@@ -1,4 +1,4 @@
-"""Pieces of the requests with which rules are proven: accounts with a network, roles, a cluster; valid inputs to vary."""
+"""Pieces of the requests with which rules are proven: a network, roles, a cluster; valid inputs to vary."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -405,7 +405,14 @@ def test_outputs_have_the_types_of_the_schema(platform: Any, name: str) -> None:
 
 
 def _mismatch(value: Any, kind: Type, schema: ResourceSchema, path: str) -> str | None:
-    python = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "map": dict, "list": list}
+    python: dict[str, Any] = {
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "map": dict,
+        "list": list,
+    }
     expected = python.get(kind.name)
     if expected is not None and (not isinstance(value, expected) or (kind.name == "integer" and value is True)):
         return f"{path}: {value!r} is not a {kind.name}"

@@ -26,10 +26,16 @@ def test_a_rule_refuses_with_its_code_and_only_because_of_itself(
     assert refusal.value.code == rule.code
     said = _words(str(refusal.value))
 
+    other = _refusal(new_world(without_rule(rule)), rule)
+    assert other != said, f"the request is refused in the same way without {rule.id}"
+
+
+def _refusal(world: Any, rule: Rule) -> str:
     try:
-        new_world(without_rule(rule)).play(rule.refuses, rule.tokens[0])
-    except CloudError as other:
-        assert _words(str(other)) != said, f"the request is refused in the same way without {rule.id}"
+        world.play(rule.refuses, rule.tokens[0])
+    except CloudError as error:
+        return _words(str(error))
+    return ""
 
 
 def _words(text: str) -> str:

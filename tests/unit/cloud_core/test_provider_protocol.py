@@ -1,4 +1,5 @@
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from pulumi.runtime.proto import provider_pb2 as rpc
 
 from local.cloud.faults import Fault, FaultType
 from local.cloud.lifecycle import Effects
+from local.cloud.model import CloudPackage, Context, Maker
 from local.cloud.plugin import announcer, install, serve
 from local.cloud.provider import Provider
 from local.cloud.simulator import Simulator
@@ -59,14 +61,17 @@ class Session:
 
 
 def _serving(
-    body: Callable[[Session], Awaitable[None]], store: SqliteStore, effects: Effects = Effects.INSTANT
+    body: Callable[[Session], Awaitable[None]],
+    store: SqliteStore,
+    effects: Effects = Effects.INSTANT,
+    package: CloudPackage = PACKAGE,
 ) -> None:
     """Run ``body`` against a served provider, on an event loop of its own."""
 
     async def run() -> None:
         stop, said = asyncio.Event(), list[str]()
         port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        provider = Provider(lambda: PACKAGE, lambda package: Simulator(package, store, effects), said.append)
+        provider = Provider(lambda: package, lambda known: Simulator(known, store, effects), said.append)
         server = asyncio.create_task(serve(provider, ready=port.set_result, stop=stop))
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{await port}") as channel:
@@ -425,3 +430,22 @@ def test_provider_configuration_is_decoded_from_json_text() -> None:
         "skip": True,
         "token": {"a": 1},
     }
+
+
+def test_a_defect_of_the_simulator_names_itself_without_values(store: SqliteStore) -> None:
+    def broken(_: dict[str, Json], __: Context) -> None:
+        raise KeyError("hunter2")
+
+    bindings = {**PACKAGE.bindings, VPC: dataclasses.replace(PACKAGE.bindings[VPC], compute=broken)}
+    package = dataclasses.replace(PACKAGE, bindings=bindings)
+
+    async def body(engine: Session) -> None:
+        await engine.configure()
+        with pytest.raises(grpc.aio.AioRpcError) as failed:
+            await engine.create(VPC, "v", {"cidrBlock": "10.0.0.0/16"})
+        details = failed.value.details() or ""
+        assert "the simulator itself failed: KeyError at test_provider_protocol.py:" in details
+        assert "hunter2" not in details
+        assert store.objects(maker=Maker.PROGRAM) == []
+
+    _serving(body, store, package=package)

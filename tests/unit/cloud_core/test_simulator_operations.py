@@ -1,3 +1,5 @@
+import dataclasses
+import json
 import threading
 from collections.abc import Callable
 
@@ -6,11 +8,11 @@ import pytest
 from local.cloud.diff import Change, ChangeKind
 from local.cloud.failures import CancelledCallError, CloudError, InitFailedError
 from local.cloud.lifecycle import Effects
-from local.cloud.model import Maker
+from local.cloud.model import CloudObject, CloudPackage, Context, Maker
 from local.cloud.paths import assign
 from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
-from local.cloud.values import UNKNOWN, Json, Secret
+from local.cloud.values import UNKNOWN, Json, Secret, is_unknown
 from tests.unit.cloud_core.toy import CLUSTER, PACKAGE, SUBNET, VPC, ZONES
 
 
@@ -356,3 +358,55 @@ def test_a_package_seeds_an_account_once(store: SqliteStore) -> None:
     store.remove("ec2:AvailabilityZone", "us-east-1a")
     Simulator(PACKAGE, store)
     assert store.find("ec2:AvailabilityZone") == []
+
+
+# --- previews of what rules cannot read yet, adoption, names, defects ------------------------------------------------
+
+
+def _with(**changes: object) -> CloudPackage:
+    """The toy cloud with another VPC binding."""
+    binding = dataclasses.replace(PACKAGE.bindings[VPC], **changes)  # type: ignore[arg-type] # fields by name
+    return dataclasses.replace(PACKAGE, bindings={**PACKAGE.bindings, VPC: binding})
+
+
+def test_a_document_with_an_unknown_inside_is_unknown_as_a_whole(simulator: Simulator) -> None:
+    checked = simulator.check("aws:iam/role:Role", "r", {"assumeRolePolicy": {"Statement": [{"Resource": UNKNOWN}]}})
+    assert is_unknown(checked.inputs["assumeRolePolicy"])
+
+
+def test_a_converter_that_trips_over_an_unknown_leaves_the_preview_undecided(store: SqliteStore) -> None:
+    def converts(inputs: dict[str, Json], _: Context) -> dict[str, Json]:
+        return {"CidrBlock": json.loads(inputs["cidrBlock"])}
+
+    simulator = Simulator(_with(to_body=converts), store)
+    assert is_unknown(simulator.create(VPC, "v", {"cidrBlock": UNKNOWN}, preview=True).state["arn"])
+    with pytest.raises(ValueError, match="Extra data"):
+        simulator.create(VPC, "v", {"cidrBlock": "10.0.0.0/16"}, preview=True)
+
+
+def test_an_adopted_object_is_taken_over_and_left_behind(store: SqliteStore) -> None:
+    simulator = Simulator(_with(adopts=True, identity="vpc-default", compute=None, after_create=None), store)
+    body = {"VpcId": "vpc-default", "CidrBlock": "172.31.0.0/16", "OwnerId": "000000000000"}
+    theirs = CloudObject(kind="ec2:Vpc", id="vpc-default", region="us-east-1", body=body, maker=Maker.SERVICE)
+    store.put(theirs)
+    made = simulator.create(VPC, "v", {"enableDnsHostnames": True}, urn="urn:v")
+    assert made.state["ownerId"] == "000000000000"
+    simulator.delete(VPC, made.id)
+    left = store.get("ec2:Vpc", "vpc-default")
+    assert left is not None
+    assert (left.maker, left.urn, left.body["EnableDnsHostnames"]) == (Maker.SERVICE, "", True)
+
+
+def test_tags_reach_the_body_of_a_converter_that_does_not_know_them(store: SqliteStore) -> None:
+    simulator = Simulator(_with(to_body=lambda inputs, _: {"CidrBlock": inputs["cidrBlock"]}), store)
+    made = simulator.create(VPC, "v", {"cidrBlock": "10.0.0.0/16", "tags": {"a": "1"}})
+    assert made.state["tagsAll"] == {"a": "1"}
+
+
+def test_pulumis_id_may_differ_from_the_services(store: SqliteStore) -> None:
+    simulator = Simulator(_with(pulumi_id="{OwnerId}/{VpcId}"), store)
+    made = simulator.create(VPC, "v", {"cidrBlock": "10.0.0.0/16"})
+    assert made.id.startswith("000000000000/vpc-")
+    assert simulator.read(VPC, made.id) is not None
+    simulator.delete(VPC, made.id)
+    assert store.find("ec2:Vpc") == []

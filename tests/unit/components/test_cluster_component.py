@@ -8,20 +8,23 @@ import pytest
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
 from components.aws.network import Network
-from components.aws.node_pool import NodePool, NodePoolArgs
-from components.outputs import Taint
+from components.outputs import AcceleratorKind, FabricProfile, PoolOutputs, Taint
 from local.cloud.plan import record
 from local.cloud.recording import Recording
-from tests.support.aws_components import ACCOUNT, DEPLOYER, REGION, aws_platform, cluster_args, network_args
+from tests.support.aws_components import ACCOUNT, DEPLOYER, REGION, aws_platform, cluster_args, network_args, stand_ins
 
 CLUSTER = "aws:eks/cluster:Cluster"
 ADDON = "aws:eks/addon:Addon"
+CPU = FabricProfile(
+    accelerator=AcceleratorKind.NONE, accelerator_model="", accelerators_per_node=0, accelerator_resource=None
+)
 Change = Callable[[ClusterArgs], ClusterArgs]
 
 
 def built(change: Change = lambda args: args) -> Recording:
     def program() -> dict[str, object]:
-        cluster = Cluster("main", change(cluster_args(Network("main", network_args()))))
+        network = Network("main", replace(network_args(), interface_endpoints=(), nat_per_zone=False))
+        cluster = Cluster("main", change(cluster_args(network.outputs)))
         outputs = cluster.outputs
         return {
             "kubeconfig": cluster.kubeconfig,
@@ -164,7 +167,7 @@ def test_the_cni_enforces_network_policies() -> None:
 )
 def test_bad_cluster_arguments_are_refused(change: Change, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        built(change)
+        record(lambda: Cluster("main", change(cluster_args(stand_ins()[0]))), packages={})
 
 
 @pytest.mark.parametrize(
@@ -177,11 +180,18 @@ def test_bad_cluster_arguments_are_refused(change: Change, says: str) -> None:
 )
 def test_bad_addon_arguments_are_refused(addons: tuple[str, ...], taints: tuple[Taint, ...], says: str) -> None:
     def program() -> None:
-        network = Network("main", network_args())
-        cluster = Cluster("main", cluster_args(network))
-        pool = NodePool("system", NodePoolArgs(cluster=cluster.outputs, network=network.outputs, taints=taints))
-        args = ClusterAddonsArgs(cluster=cluster.outputs, pools=(pool.outputs,), addons=addons)
-        ClusterAddons("addons", args)
+        _, cluster = stand_ins()
+        pool = PoolOutputs(
+            name="system",
+            instance_type="m7i.2xlarge",
+            nodes=2,
+            profile=replace(CPU, taints=taints),
+            zones=(),
+            vcpus_per_node=8,
+            memory_gib_per_node=32,
+            ready=cluster.addons_ready,
+        )
+        ClusterAddons("addons", ClusterAddonsArgs(cluster=cluster, pools=(pool,), addons=addons))
 
     with pytest.raises(ValueError, match=says):
-        record(program)
+        record(program, packages={})

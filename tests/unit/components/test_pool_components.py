@@ -9,12 +9,13 @@ from pulumi_aws import ec2
 from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
 from components.aws.node_pool import NodePool, NodePoolArgs
-from components.outputs import AcceleratorKind, PoolOutputs, Taint
+from components.aws.outputs import AwsClusterOutputs
+from components.outputs import AcceleratorKind, NetworkOutputs, PoolOutputs, Taint
 from local.cloud.aws.ec2_capacity import OFFERINGS_SETTING
 from local.cloud.plan import record
 from local.cloud.recording import RecordedResource, Recording
 from local.cloud.store import SqliteStore
-from tests.support.aws_components import TRAINING_ZONE, ZONES, network_and_cluster, training_args
+from tests.support.aws_components import TRAINING_ZONE, ZONES, network_and_cluster, stand_ins, training_args
 
 GROUP = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -30,11 +31,16 @@ OFFERING = {
 GpuChange = Callable[[GpuNodePoolArgs], GpuNodePoolArgs]
 
 
+def peers() -> tuple[NetworkOutputs, AwsClusterOutputs]:
+    network, cluster = network_and_cluster()
+    return network.outputs, cluster.outputs
+
+
 def gpu_pool(change: GpuChange = lambda args: args, store: SqliteStore | None = None) -> tuple[Recording, PoolOutputs]:
     pools: list[PoolOutputs] = []
 
     def program() -> None:
-        pools.append(GpuNodePool("training", change(training_args(*network_and_cluster()))).outputs)
+        pools.append(GpuNodePool("training", change(training_args(*peers()))).outputs)
 
     return record(program, store=store), pools[0]
 
@@ -43,8 +49,8 @@ def cpu_pool(change: Callable[[NodePoolArgs], NodePoolArgs] = lambda args: args)
     pools: list[PoolOutputs] = []
 
     def program() -> None:
-        network, cluster = network_and_cluster()
-        args = NodePoolArgs(cluster=cluster.outputs, network=network.outputs)
+        network, cluster = peers()
+        args = NodePoolArgs(cluster=cluster, network=network)
         pools.append(NodePool("system", change(args)).outputs)
 
     return record(program), pools[0]
@@ -221,6 +227,30 @@ def test_arguments_of_the_interfaces_follow_the_type() -> None:
     assert (pool.accelerators, pool.fabric_interfaces) == (16, 8)
 
 
+@pytest.mark.parametrize(
+    ("name", "efa"),
+    [
+        ("p5en.48xlarge", 16),
+        ("p6-b200.48xlarge", 8),
+        ("p6-b300.48xlarge", 16),
+        ("g6e.48xlarge", 4),
+        ("trn1.32xlarge", 8),
+    ],
+)
+def test_ec2_takes_the_interfaces_of_every_family(name: str, efa: int) -> None:
+    _, pool = gpu_pool(lambda args: replace(args, instance_type=name, nodes=1, zones=ZONES[:1]))
+    assert pool.fabric_interfaces == efa
+
+
+def test_neuron_nodes_offer_neuron_devices_and_no_gpu() -> None:
+    recording, pool = gpu_pool(lambda args: replace(args, instance_type="trn1.32xlarge", nodes=1, zones=ZONES[:1]))
+    inputs = recording.get(GROUP).inputs
+    assert (pool.profile.accelerator_resource, pool.accelerators) == ("aws.amazon.com/neuron", 16)
+    assert inputs["amiType"] == "AL2023_x86_64_NEURON"
+    assert inputs["taints"][0]["key"] == "aws.amazon.com/neuron"
+    assert "nvidia.com/gpu.present" not in inputs["labels"]
+
+
 def test_without_efa_the_pool_has_no_fabric_and_every_zone() -> None:
     recording, pool = gpu_pool(lambda args: replace(args, instance_type="g6.12xlarge", efa=False, zones=()))
     inputs = recording.get(TEMPLATE).inputs
@@ -277,9 +307,13 @@ def test_nodes_may_pull_images_and_join_and_nothing_more() -> None:
 )
 def test_a_gpu_pool_that_cannot_work_is_refused(change: GpuChange, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        gpu_pool(change)
+        record(lambda: GpuNodePool("training", change(training_args(*stand_ins()))), packages={})
 
 
 def test_accelerated_types_are_not_cpu_pools() -> None:
+    def program() -> None:
+        network, cluster = stand_ins()
+        NodePool("system", NodePoolArgs(cluster=cluster, network=network, instance_type="g6.xlarge"))
+
     with pytest.raises(ValueError, match="use a GpuNodePool"):
-        cpu_pool(lambda args: replace(args, instance_type="g6.xlarge"))
+        record(program, packages={})

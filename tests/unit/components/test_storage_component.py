@@ -7,7 +7,7 @@ import pytest
 from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
 from local.cloud.plan import record
 from local.cloud.recording import RecordedResource, Recording
-from tests.support.aws_components import TRAINING_ZONE, aws_platform, lustre_args, network_and_cluster
+from tests.support.aws_components import TRAINING_ZONE, aws_platform, lustre_args, network_and_cluster, stand_ins
 
 FILE_SYSTEM = "aws:fsx/lustreFileSystem:LustreFileSystem"
 Change = Callable[[LustreArgs], LustreArgs]
@@ -15,7 +15,8 @@ Change = Callable[[LustreArgs], LustreArgs]
 
 def built(change: Change = lambda args: args) -> Recording:
     def program() -> dict[str, object]:
-        outputs = LustreFileSystem("scratch", change(lustre_args(*network_and_cluster()))).outputs
+        network, cluster = network_and_cluster()
+        outputs = LustreFileSystem("scratch", change(lustre_args(network.outputs, cluster.outputs))).outputs
         return {
             "handle": outputs.handle,
             "attributes": dict(outputs.attributes),
@@ -154,4 +155,4 @@ def test_data_is_protected_unless_the_settings_say_otherwise() -> None:
 )
 def test_a_file_system_that_fsx_would_refuse_is_refused_here(change: Change, says: str) -> None:
     with pytest.raises(ValueError, match=says):
-        built(change)
+        record(lambda: LustreFileSystem("scratch", change(lustre_args(*stand_ins()))), packages={})

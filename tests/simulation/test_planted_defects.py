@@ -1,0 +1,229 @@
+"""Ten defects, each planted in a copy of the program: `up` must fail, and for exactly that reason.
+
+They go into two running environments, one after the other, because a defect that EC2 refuses leaves a stack that the
+next `up` continues, and one that only shows on running pods is put right by the next `up`. Each environment ends with
+the program unpatched: the control, without which a failure proves nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from tests.support.sandbox import Answer, Sandbox
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+
+FAILED, USAGE, NOT_READY = 1, 2, 3
+CLUSTER_ADDONS = "components/aws/cluster_addons.py"
+PLATFORM = "stacks/aws_platform.py"
+STORAGE = "components/aws/storage.py"
+RESERVATION = "aws:ec2/capacityReservation:CapacityReservation"
+READY_SECONDS = "30"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defect:
+    """What is planted (file, text, replacement), and how `up` must end."""
+
+    name: str
+    edits: tuple[tuple[str, str, str], ...]
+    expected: tuple[str, ...]
+    status: int
+    planned: bool = False
+    """Whether `slipway plan`, which `make up` runs first, refuses it already: nothing is created then."""
+
+
+CREATION = (
+    Defect(
+        name="volume-too-large",
+        edits=((PLATFORM, "root_volume_gib=pool.disk_gib,\n        node_repair=pool.node_repair,\n        tags=tags,\n    )\n"
+                "    return GpuNodePool", "root_volume_gib=20000,\n        tags=tags,\n    )\n    return GpuNodePool"),),
+        expected=("root_volume_gib 20000 is out of range", "(gp3's limit)"),
+        status=FAILED,
+        planned=True,
+    ),
+    Defect(
+        name="subnet-overlap",
+        edits=(("components/cidr.py", "next(rest.subnets(new_prefix=public_prefix))",
+                "next(private.subnets(new_prefix=public_prefix))"),),
+        expected=("InvalidSubnet.Conflict", "conflicts with another subnet"),
+        status=FAILED,
+        planned=True,
+    ),
+    Defect(
+        name="role-without-a-policy",
+        edits=(("components/aws/node_group.py", '("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")',
+                '("AmazonEC2ContainerRegistryPullOnly",)'),),
+        expected=("NodeCreationFailure", "AmazonEKSWorkerNodePolicy"),
+        status=FAILED,
+        planned=True,
+    ),
+    Defect(
+        name="interfaces-of-another-type",
+        edits=(("components/aws/gpu_nodes.py", "for interface in interface_layout(kind, efa=args.efa)\n",
+                'for interface in interface_layout(instance("p5.48xlarge"), efa=args.efa)\n'),
+               ("stacks/config/Pulumi.local.yaml", "instanceType: p5.48xlarge", "instanceType: p5en.48xlarge")),
+        expected=("Network card index 16 is not valid for instance type p5en.48xlarge, which has 16 network cards",),
+        status=FAILED,
+        planned=True,
+    ),
+    Defect(
+        name="reservation-with-a-placement-group",
+        edits=(("components/aws/capacity.py", "if self.type.reserved:\n            return False\n        return", "return"),
+               ("stacks/config/Pulumi.local.yaml", "fabric: efa",
+                "fabric: efa\n    capacity: {kind: reservation, id: RESERVATION}")),
+        expected=("InsufficientInstanceCapacity", "placement group"),
+        status=FAILED,
+    ),
+    Defect(
+        name="file-system-in-another-zone",
+        edits=((PLATFORM, "zone=item.zone,", "zone=network.zones[1],"),),
+        expected=("volume node affinity", "0 of 2 pods run"),
+        status=NOT_READY,
+    ),
+)  # fmt: skip
+
+RUNNING = (
+    Defect(
+        name="device-plugin-missing",
+        edits=(("components/kubernetes/device_plugins.py", "for chart, pools, values in ((NVIDIA, nvidia, nvidia_values), ",
+                "for chart, pools, values in ("),
+               ("components/kubernetes/device_plugins.py", "(EFA, efa, efa_values))", "(EFA, efa, efa_values),)")),
+        expected=("2 nodes offer no nvidia.com/gpu: the NVIDIA device plugin is not running on them",),
+        status=NOT_READY,
+    ),
+    Defect(
+        name="csi-add-on-missing",
+        edits=((CLUSTER_ADDONS, '("coredns", "aws-fsx-csi-driver")', '("coredns",)'),
+               (PLATFORM, 'ready["aws-fsx-csi-driver"]', 'ready["coredns"]')),
+        expected=("driver name fsx.csi.aws.com not found in the list of registered CSI drivers",),
+        status=NOT_READY,
+    ),
+    Defect(
+        name="security-group-closed",
+        edits=((STORAGE, 'rules += self._create_rule_pair(f"{name}-servers-{key}", group.id, client, args)', "pass"),),
+        expected=("mount.lustre", "Input/output error Is the MGS running?"),
+        status=NOT_READY,
+    ),
+    Defect(
+        name="private-endpoint-without-access",
+        edits=((PLATFORM, "endpoint_public_access=isinstance(access, PublicAccess),", "endpoint_public_access=False,"),
+               (PLATFORM, "access.cidrs if isinstance(access, PublicAccess) else (),\n        proxy_url", "(),\n        proxy_url")),
+        expected=("the API server cannot be reached",),
+        status=FAILED,
+    ),
+)  # fmt: skip
+
+
+def names(defects: tuple[Defect, ...]) -> list[str]:
+    return [defect.name for defect in defects]
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """An account that holds nothing but a capacity reservation that somebody bought."""
+    sandbox = Sandbox.copy(tmp_path_factory.mktemp("creation"))
+    sandbox.shrink()
+    sandbox.expect("local", "up")
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """The unpatched program, up and ready: the control."""
+    sandbox = Sandbox.copy(tmp_path_factory.mktemp("running"))
+    sandbox.shrink()
+    sandbox.expect("up", "local", "--yes")
+    yield sandbox
+    sandbox.close()
+
+
+def plant(sandbox: Sandbox, defect: Defect) -> None:
+    for path, old, new in defect.edits:
+        sandbox.replace(path, old, new)
+
+
+def lift(sandbox: Sandbox, defect: Defect) -> None:
+    for path in {path for path, _, _ in defect.edits}:
+        sandbox.restore(path)
+    if any(path.endswith("Pulumi.local.yaml") for path, _, _ in defect.edits):
+        sandbox.shrink()
+
+
+def up(sandbox: Sandbox) -> Answer:
+    return sandbox.slipway("up", "local", "--yes", "--timeout", READY_SECONDS)
+
+
+def check(answer: Answer, defect: Defect) -> None:
+    assert answer.status == defect.status, f"{answer.output}\n{answer.errors}"
+    assert [text for text in defect.expected if text not in answer.text] == [], answer.text
+    assert "Traceback" not in answer.text
+
+
+def made_by_programs(sandbox: Sandbox) -> list[str]:
+    with sandbox.store() as store:
+        return [f"{item.kind} {item.id}" for item in store.objects() if item.urn]
+
+
+@pytest.mark.parametrize("defect", [item for item in CREATION if item.planned], ids=lambda item: item.name)
+def test_the_plan_refuses_it_before_anything_is_created(fresh: Sandbox, defect: Defect) -> None:
+    plant(fresh, defect)
+    try:
+        answer = fresh.slipway("plan", "local")
+        assert answer.status == FAILED
+        assert [text for text in defect.expected if text not in answer.text] == [], answer.text
+        assert made_by_programs(fresh) == []
+    finally:
+        lift(fresh, defect)
+
+
+def test_settings_without_a_way_to_a_private_endpoint_are_refused_before_anything_is_created(fresh: Sandbox) -> None:
+    fresh.settings(lambda settings: settings.update(access={"kind": "tunnel", "admins": settings["access"]["admins"]}))
+    try:
+        answer = fresh.slipway("up", "local", "--yes")
+        assert answer.status == USAGE
+        assert "[private-endpoint-needs-path]" in answer.text
+        assert made_by_programs(fresh) == []
+    finally:
+        fresh.restore("stacks/config/Pulumi.local.yaml")
+        fresh.shrink()
+
+
+@pytest.mark.parametrize("defect", CREATION, ids=lambda item: item.name)
+def test_what_the_cloud_refuses_ends_the_update_with_its_reason(fresh: Sandbox, defect: Defect) -> None:
+    plant(fresh, defect)
+    try:
+        if defect.name.startswith("reservation"):
+            fresh.replace("stacks/config/Pulumi.local.yaml", "RESERVATION", reserve(fresh))
+        check(up(fresh), defect)
+    finally:
+        lift(fresh, defect)
+
+
+def reserve(sandbox: Sandbox) -> str:
+    """Somebody buys a reservation for the GPU pool."""
+    inputs = {
+        "availabilityZone": "us-east-1a",
+        "instanceCount": 2,
+        "instancePlatform": "Linux/UNIX",
+        "instanceType": "p5.48xlarge",
+        "instanceMatchCriteria": "targeted",
+    }
+    with sandbox.another_caller() as cloud:
+        return cloud.create(RESERVATION, "bought", inputs).id
+
+
+@pytest.mark.parametrize("defect", RUNNING, ids=lambda item: item.name)
+def test_what_only_shows_on_running_pods_ends_the_update_as_not_ready(running: Sandbox, defect: Defect) -> None:
+    assert running.slipway("status", "local").status == 0, "the environment was not ready before the defect"
+    plant(running, defect)
+    # A run is immutable and this one is complete: another one shows what pods meet now.
+    steps = 200 + RUNNING.index(defect)
+    running.settings(lambda settings: settings["training"][0].update(args=[f"--steps={steps}"]))
+    try:
+        check(up(running), defect)
+    finally:
+        lift(running, defect)
+    if defect is not RUNNING[-1]:
+        running.expect("up", "local", "--yes")
