@@ -44,14 +44,14 @@ check: sync ## Format, lint, types, import rules, docs: what CI runs
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 	@$(RUN) python -m docs.build --check
-	@$(RUN) mkdocs build --quiet --strict --site-dir .cache/site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict --site-dir .cache/site
 
 toolchain: sync ## Find or build the engine and the control plane (cached outside the repository)
 	@$(RUN) slipway toolchain build
 
 docs: sync ## Regenerate the reference and build the documentation into site/
 	@$(RUN) python -m docs.build
-	@$(RUN) mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict
 
 bench: sync ## Run the benchmarks; they print figures with machine and ratio and assert none
 	@$(RUN) pytest tests/benchmarks -s -m benchmark

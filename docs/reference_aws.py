@@ -60,7 +60,7 @@ def deployer_policy_page() -> str:
         for operation in binding.operations.values():
             action = f"{service}:{operation}"
             actions[service].add(_ACTION_NAMES.get(action, action))
-    statements = [
+    statements: list[dict[str, object]] = [
         {
             "Sid": service.capitalize(),
             "Effect": "Allow",

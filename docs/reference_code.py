@@ -3,12 +3,14 @@
 import dataclasses
 import importlib
 import inspect
+import types
 import typing
 from typing import Any
 
-from components.tokens import TOKENS
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
+
+from components.tokens import TOKENS
 from stacks.settings import Settings
 
 
@@ -65,7 +67,7 @@ def components_page() -> str:
         module_name, class_name = dotted.rsplit(".", 1)
         component = getattr(importlib.import_module(module_name), class_name)
         parts.append(f"## {class_name}\n\n`{token}` in `{module_name}`\n\n{inspect.getdoc(component) or ''}\n")
-        arguments = typing.get_type_hints(component.__init__).get("args")
+        arguments = inspect.signature(component).parameters["args"].annotation
         if dataclasses.is_dataclass(arguments):
             parts.append(_fields_table(typing.cast("type[Any]", arguments)))
         outputs = [name for name in getattr(component, "__annotations__", {}) if not name.startswith("_")]
@@ -75,7 +77,6 @@ def components_page() -> str:
 
 
 def _fields_table(arguments: type[Any]) -> str:
-    hints = typing.get_type_hints(arguments)
     lines = ["| argument | type | default |", "|---|---|---|"]
     for field in dataclasses.fields(arguments):
         if field.default is not dataclasses.MISSING:
@@ -84,7 +85,7 @@ def _fields_table(arguments: type[Any]) -> str:
             default = f"`{field.default_factory()!r}`"
         else:
             default = "required"
-        lines.append(f"| `{field.name}` | {_type_name(hints[field.name])} | {_cell(default)} |")
+        lines.append(f"| `{field.name}` | {_type_name(field.type)} | {_cell(default)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -93,12 +94,25 @@ def _first_paragraph(item: type[Any]) -> str:
 
 
 def _type_name(annotation: Any) -> str:
-    if inspect.isclass(annotation) and not typing.get_args(annotation):
-        return f"`{annotation.__name__}`"
-    text = str(annotation)
-    for noise in ("typing.", "collections.abc.", "components.outputs.", "pulumi.output."):
-        text = text.replace(noise, "")
-    return f"`{_cell(text)}`"
+    return f"`{_cell(_spelled(annotation))}`"
+
+
+def _spelled(annotation: Any) -> str:
+    """A type as a person would say it: constraints, modules and wrappers left out."""
+    if annotation is type(None):
+        return "null"
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return _spelled(arguments[0])
+    if origin is typing.Literal:
+        return " | ".join(repr(value) for value in arguments)
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(dict.fromkeys(_spelled(item) for item in arguments))
+    if arguments:
+        inner = ", ".join(_spelled(item) for item in arguments if item is not Ellipsis)
+        return f"{getattr(origin, '__name__', origin)}[{inner}]"
+    name = getattr(annotation, "__forward_arg__", None) or getattr(annotation, "__name__", annotation)
+    return str(name)
 
 
 def _cell(text: str) -> str:

@@ -70,6 +70,7 @@ class Section(BaseModel):
         frozen=True,
         hide_input_in_errors=True,
         populate_by_name=False,
+        use_attribute_docstrings=True,
     )
 
 
