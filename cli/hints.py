@@ -7,6 +7,10 @@ from typing import Final
 from cli.events import Diagnostic
 
 _KNOWN: Final = (
+    (
+        r"request send failed|connection reset by peer",
+        "the answer was lost, and the object may exist: `slipway recover {stack}` looks for it",
+    ),
     (r"the engine was killed", "`slipway recover {stack}` puts the stack right, then `slipway up {stack}` goes on"),
     (
         r"stack is currently locked",

@@ -77,7 +77,11 @@ def down(
             fix=f"run `slipway destroy {env}`, remove what others made, or add --discard",
             status=Exit.NOT_READY,
         )
-    remaining = LocalEnvironment(env).down(terminal.messages())
+    told = LocalEnvironment(env).down(terminal.messages())
+    # It also lists the account's objects; those were looked at above, and are gone on request.
+    remaining = [line for line in told if line.startswith(("process ", "directory "))]
+    if left:
+        terminal.output().print(f"{terminal.counted(len(left), 'object')} of the simulated account thrown away")
     if remaining:
         raise UserError(
             f"{env} is down, and something would not go: {', '.join(remaining)}",

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _RESYNC_SECONDS = 2.0
 _SETTLE_SECONDS = 0.05
 _DEFAULT_SERVICE_CIDR = "172.20.0.0/16"
 _DELETING = "DELETING"
+_FAILED = "FAILED"
+_START_SECONDS = 90.0
 
 
 class Inside:
@@ -132,6 +135,8 @@ class SimulatedCluster:
         )
 
     async def _step(self, item: CloudObject) -> None:
+        if item.body.get("status") == _FAILED:
+            return
         try:
             plane = await self._running(item.body)
             self._reason = await plane.kube.healthy() if plane.kube else "stopped"
@@ -141,12 +146,22 @@ class SimulatedCluster:
             self._publish(front, plane)
             if self.inside:
                 await self.inside.reconcile()
-        except (KubeError, httpx2.HTTPError, OSError) as error:
+        except TimeoutError as error:
+            self._fail(str(error))
+        except (KubeError, httpx2.HTTPError, OSError, sqlite3.Error) as error:
             # The next pass tries again: an API server that just died is the common case.
             self._reason = f"{type(error).__name__}: {error}"
             _LOG.warning("cluster %s: %s", self.name, self._reason)
+        except Exception as error:  # noqa: BLE001 - an object nobody foresaw must not end the control plane; logged
+            self._reason = f"{type(error).__name__}: {error}"
+            _LOG.exception("cluster %s", self.name)
 
     async def _running(self, body: Mapping[str, Any]) -> ControlPlane:
+        """The control plane, started when it is not.
+
+        Raises:
+            TimeoutError: its processes do not get ready; they are stopped again.
+        """
         if self.plane is not None:
             return self.plane
         _LOG.info("cluster %s: starting the control plane", self.name)
@@ -157,12 +172,29 @@ class SimulatedCluster:
         )
         plane = ControlPlane(settings, self._directory, self._executables, self._webhook, self.wake)
         self.plane = plane
-        await plane.start()
-        if plane.kube is None:
-            raise OSError("the control plane was stopped while it started")
-        self.inside = Inside(self._store, self.name, plane.kube, self.wake)
+        try:
+            async with asyncio.timeout(_START_SECONDS):
+                kube = await plane.start()
+        except TimeoutError as error:
+            problems = "; ".join(await plane.problems())
+            await self._stop()
+            raise TimeoutError(f"the control plane is not ready after {_START_SECONDS:g} s: {problems}") from error
+        except BaseException:
+            await self._stop()
+            raise
+        self.inside = Inside(self._store, self.name, kube, self.wake)
         _LOG.info("cluster %s: the API server is ready", self.name)
         return plane
+
+    def _fail(self, message: str) -> None:
+        self._reason = message
+        _LOG.error("cluster %s: %s", self.name, message)
+        with self._store.transaction():
+            item = self._store.get(CLUSTER, self.name)
+            if item is not None and item.body.get("status") == "CREATING":
+                item.body["status"] = _FAILED
+                item.body["health"] = {"issues": [{"code": "InternalFailure", "message": message, "resourceIds": []}]}
+                self._store.put(item)
 
     async def _sync_front(self, body: Mapping[str, Any], plane: ControlPlane) -> Front:
         if self._front is None:

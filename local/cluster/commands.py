@@ -123,7 +123,7 @@ def controller_manager(settings: ControlPlaneSettings) -> list[str]:
         # ttl writes an annotation for kubelets onto every node, again and again while a cluster grows.
         "--controllers=*,-ttl-controller",
         # Enough for any small cluster at once; in a large one nodes get ready before their add-ons' pods crowd in.
-        "--kube-api-qps=50",
+        "--kube-api-qps=30",
         "--kube-api-burst=300",
     ]
 

@@ -65,11 +65,12 @@ class ControlPlane:
     def _record(self) -> Path:
         return self.directory / "processes.json"
 
-    async def start(self) -> None:
+    async def start(self) -> Kube:
         """Start the processes in their order and return once the API server is ready; resumes from former data."""
         await asyncio.to_thread(stop, recorded(self._record), grace_seconds=3.0)
         # Key generation and probing ports take a moment: the loop must go on serving tokens and status meanwhile.
-        settings = await asyncio.to_thread(self._prepare)
+        settings, kube = await asyncio.to_thread(self._prepare)
+        self.kube = kube
         etcd = self._child("etcd", commands.etcd(settings), settings, self._etcd_health(settings))
         await _until_ready(etcd)
         api = self._child("kube-apiserver", commands.api_server(settings), settings, self._api_health)
@@ -81,6 +82,7 @@ class ControlPlane:
         ):
             url = f"{scheme}://{LOOPBACK}:{settings.ports[port]}/healthz"
             self._child(name, arguments, settings, self._url_health(settings, url))
+        return kube
 
     async def stop(self) -> None:
         """End all processes, the API server's clients first; the data stays."""
@@ -134,7 +136,7 @@ class ControlPlane:
         self.write_record()
         self._changed()
 
-    def _prepare(self) -> ControlPlaneSettings:
+    def _prepare(self) -> tuple[ControlPlaneSettings, Kube]:
         files = self.directory / "pki"
         authority = Authority(files, f"{self.name} simulated cluster CA")
         ports = PortBook(self.directory / "ports.json").reserve(*_PORTS)
@@ -142,7 +144,7 @@ class ControlPlane:
         self.authority_pem = authority.pem
         write_private(self.directory / "kwok.yaml", configuration())
         supervisor = authority.client(_CLIENT, "slipway:supervisor", _MASTERS)
-        self.kube = Kube(self.server, authority.pair.certificate, supervisor.certificate, supervisor.key)
+        kube = Kube(self.server, authority.pair.certificate, supervisor.certificate, supervisor.key)
         self._kubeconfig(authority, "admin", "slipway:supervisor", _CLIENT, _MASTERS)
         credentials = Credentials(
             authority=authority.pair.certificate,
@@ -157,13 +159,14 @@ class ControlPlane:
             ),
             kwok=self._kubeconfig(authority, "kwok", "slipway:kwok", "kwok", _MASTERS),
         )
-        return ControlPlaneSettings(
+        settings = ControlPlaneSettings(
             directory=self.directory,
             ports=ports,
             credentials=credentials,
             service_cidr=self._settings.service_cidr,
             issuer=self._settings.issuer,
         )
+        return settings, kube
 
     def _kubeconfig(self, authority: Authority, name: str, user: str, file: str, groups: Sequence[str] = ()) -> Path:
         pair = authority.client(file, user, groups)

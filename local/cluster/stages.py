@@ -173,7 +173,7 @@ def stages() -> list[Document]:
         "durationMilliseconds": _JOB_MILLISECONDS,
         "durationFrom": {"expressionFrom": f'.metadata.annotations["{DURATION_ANNOTATION}"]'},
     }
-    exit_code = f'{{{{ index .metadata.annotations "{EXIT_CODE_ANNOTATION}" }}}}'
+    exit_code = f'{{{{ index $root.metadata.annotations "{EXIT_CODE_ANNOTATION}" }}}}'
     no_code: Document = {"key": _EXIT_CODE, "operator": "DoesNotExist"}
     running = _RUNNING + _ADDRESSES + _POD_IPS
     return [

@@ -13,6 +13,7 @@ import logging
 import os
 import secrets
 import signal
+import sqlite3
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
@@ -89,14 +90,20 @@ class Supervisor:
     async def _reconcile(self, authority: Authority) -> None:
         version = -1
         while not self._stopping.is_set():
-            current = self._store.data_version()
-            if current != version:
-                version = current
-                for cluster, _ in self._clusters.values():
-                    cluster.wake()
-            self._sync_clusters(authority)
+            try:
+                version = self._look(authority, version)
+            except sqlite3.Error as error:
+                _LOG.warning("the account cannot be read now: %s", error)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), _POLL_SECONDS)
+
+    def _look(self, authority: Authority, version: int) -> int:
+        current = self._store.data_version()
+        if current != version:
+            for cluster, _ in self._clusters.values():
+                cluster.wake()
+        self._sync_clusters(authority)
+        return current
 
     def _sync_clusters(self, authority: Authority) -> None:
         for name in [name for name, (_, task) in self._clusters.items() if task.done()]:

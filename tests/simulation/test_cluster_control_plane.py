@@ -1,131 +1,30 @@
 """A cluster object in the simulated account becomes a real control plane; needs the toolchain."""
 
-import base64
+import asyncio
 import os
 import signal
-import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import httpx2
 import pytest
-from botocore.credentials import Credentials
-from botocore.model import ServiceId
-from botocore.signers import RequestSigner
 
 from local.cloud.faults import Fault, FaultType
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
-from local.cluster.environment import DEPLOYER, LocalEnvironment, UnknownNameError
+from local.cluster import cluster as cluster_module
+from local.cluster.cluster import SimulatedCluster
+from local.cluster.environment import DEPLOYER, UnknownNameError
+from local.cluster.executables import executables
 from local.cluster.identity import ProcessIdentity
 from local.cluster.status import Status
+from tests.support.cluster_world import CLUSTER, SilentConsole, World
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(180)]
 
-ADMIN_POLICY = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
-CLUSTER = "alpha"
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
-
-
-class SilentConsole:
-    """Keeps what would be printed."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def print(self, *objects: object) -> None:
-        self.lines.append(" ".join(map(str, objects)))
-
-
-class World:
-    """One environment that is up, with a cluster on demand."""
-
-    def __init__(self, name: str) -> None:
-        self.environment = LocalEnvironment(name)
-        self.console = SilentConsole()
-        self.environment.up(self.console)
-        self.store = SqliteStore(self.environment.paths.account)
-
-    def put(self, kind: str, identifier: str, **body: Any) -> None:
-        self.store.put(CloudObject(kind=kind, id=identifier, region="us-east-1", body=body))
-
-    def body(self, kind: str, identifier: str) -> dict[str, Any]:
-        found = self.store.get(kind, identifier)
-        assert found is not None, f"{kind} {identifier} is gone"
-        return found.body
-
-    def cluster(self, *, admit: bool = True, **vpc_config: Any) -> None:
-        """Put a cluster object and wait until it is ACTIVE."""
-        config = {"endpointPublicAccess": True, "publicAccessCidrs": ["203.0.113.0/24"], **vpc_config}
-        self.put(
-            "eks:Cluster", CLUSTER, name=CLUSTER, status="CREATING", resourcesVpcConfig=config,
-            bootstrapSelfManagedAddons=False, kubernetesNetworkConfig={"serviceIpv4Cidr": "172.20.0.0/16"},
-        )  # fmt: skip
-        self.put("ec2:Subnet", "subnet-1", SubnetId="subnet-1", CidrBlock="10.0.0.0/24", AvailabilityZone="us-east-1a")
-        if admit:
-            self.put("eks:AccessEntry", f"{CLUSTER}:{DEPLOYER}", clusterName=CLUSTER, principalArn=DEPLOYER)
-            self.put(
-                "eks:AccessPolicyAssociation", f"{CLUSTER}#{DEPLOYER}#{ADMIN_POLICY}", clusterName=CLUSTER,
-                principalArn=DEPLOYER, policyArn=ADMIN_POLICY, accessScope={"type": "cluster"},
-            )  # fmt: skip
-        self.wait(lambda: self.body("eks:Cluster", CLUSTER)["status"] == "ACTIVE", 40)
-
-    def node_group(self, name: str, desired: int, *, efa: int = 32) -> None:
-        """Put a node group of p5.48xlarge with ``efa`` EFA interfaces."""
-        cards = [{"NetworkCardIndex": 0, "DeviceIndex": 0, "InterfaceType": "interface", "Groups": ["sg-nodes"]}]
-        cards += [{"NetworkCardIndex": card, "DeviceIndex": 1, "InterfaceType": "efa-only"} for card in range(efa)]
-        self.put("ec2:LaunchTemplate", "lt-1", LaunchTemplateId="lt-1", DefaultVersionNumber=1, LatestVersionNumber=1)
-        data = {"InstanceType": "p5.48xlarge", "NetworkInterfaces": cards}
-        self.put(
-            "ec2:LaunchTemplateVersion", "lt-1:1", LaunchTemplateId="lt-1", VersionNumber=1, LaunchTemplateData=data
-        )
-        self.put(
-            "eks:Nodegroup", f"{CLUSTER}:{name}", clusterName=CLUSTER, nodegroupName=name, status="CREATING",
-            scalingConfig={"minSize": 0, "maxSize": 8, "desiredSize": desired}, subnets=["subnet-1"],
-            launchTemplate={"id": "lt-1", "version": "1"},
-        )  # fmt: skip
-
-    def token(self, cluster: str = CLUSTER, principal: str = DEPLOYER, secret: str = "") -> str:
-        """A token as ``slipway kube-token`` makes it."""
-        key = self.store.credentials(principal)
-        credentials = Credentials(key.access_key_id, secret or key.secret_access_key)
-        events = botocore.session.get_session().get_component("event_emitter")
-        signer = RequestSigner(ServiceId("STS"), "us-east-1", "sts", "v4", credentials, events)
-        request = {
-            "method": "GET", "url": "https://sts.us-east-1.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15",
-            "body": {}, "headers": {"x-k8s-aws-id": cluster}, "context": {},
-        }  # fmt: skip
-        url = signer.generate_presigned_url(request, expires_in=60, operation_name="", region_name="us-east-1")
-        return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
-
-    def call(self, path: str, token: str = "", method: str = "GET", body: Any = None) -> httpx2.Response:
-        """A request to the published endpoint, verified with the published certificate authority."""
-        cluster = self.body("eks:Cluster", CLUSTER)
-        authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
-        context = ssl.create_default_context(cadata=authority)
-        headers = {"Authorization": f"Bearer {token or self.token()}"}
-        with httpx2.Client(verify=context, trust_env=False, timeout=10) as client:
-            return client.request(method, cluster["endpoint"] + path, headers=headers, json=body)
-
-    def nodes(self) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = self.call("/api/v1/nodes").json()["items"]
-        return items
-
-    def ready_nodes(self) -> int:
-        return sum(
-            condition["type"] == "Ready" and condition["status"] == "True"
-            for node in self.nodes()
-            for condition in node["status"].get("conditions", ())
-        )
-
-    def wait(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"not within {seconds} s; {self.environment.status()}"
-            time.sleep(0.1)
 
 
 @pytest.fixture(scope="module")
@@ -189,7 +88,7 @@ def test_an_access_entry_without_a_policy_may_do_nothing(world: World) -> None:
 
 def test_nodes_offer_gpus_only_while_the_device_plugins_run(groupless: World) -> None:
     groupless.node_group("training", 4)
-    groupless.wait(lambda: groupless.body("eks:Nodegroup", f"{CLUSTER}:training")["status"] == "ACTIVE")
+    groupless.wait_for_node_group("training")
     nodes = groupless.nodes()
     assert len(nodes) == 4 == groupless.ready_nodes()
     assert [node["status"]["capacity"]["cpu"] for node in nodes] == ["192"] * 4
@@ -210,20 +109,41 @@ def test_nodes_offer_gpus_only_while_the_device_plugins_run(groupless: World) ->
 
 def test_scaling_down_removes_nodes_instances_and_interfaces(groupless: World) -> None:
     groupless.node_group("training", 4, efa=1)
-    groupless.wait(lambda: groupless.body("eks:Nodegroup", f"{CLUSTER}:training")["status"] == "ACTIVE")
-    body = groupless.body("eks:Nodegroup", f"{CLUSTER}:training")
-    scaled = {**body, "status": "UPDATING", "scalingConfig": {"minSize": 0, "maxSize": 8, "desiredSize": 2}}
-    groupless.put("eks:Nodegroup", f"{CLUSTER}:training", **scaled)
-    groupless.wait(lambda: groupless.body("eks:Nodegroup", f"{CLUSTER}:training")["status"] == "ACTIVE")
+    groupless.wait_for_node_group("training")
+    groupless.change_node_group("training", scalingConfig={"minSize": 0, "maxSize": 8, "desiredSize": 2})
     assert len(groupless.nodes()) == 2
     assert len(groupless.store.find("ec2:Instance")) == 2
     assert len(groupless.store.find("ec2:NetworkInterface", InterfaceType="efa-only")) == 2
 
 
+def test_a_new_launch_template_version_replaces_the_nodes_one_after_the_other(groupless: World) -> None:
+    groupless.node_group("training", 2, efa=1)
+    groupless.wait_for_node_group("training")
+    before = {item.id for item in groupless.store.find("ec2:Instance")}
+    groupless.change_node_group("training", launchTemplate={"id": "lt-1", "version": "2"})
+    after = {item.id for item in groupless.store.find("ec2:Instance")}
+    assert len(after) == 2
+    assert not before & after
+    assert {node["spec"]["providerID"].rpartition("/")[2] for node in groupless.nodes()} == after
+    assert groupless.ready_nodes() == 2
+
+
+def test_changed_labels_and_taints_reach_the_nodes_without_replacing_them(groupless: World) -> None:
+    groupless.node_group("training", 2, efa=1)
+    groupless.wait_for_node_group("training")
+    before = {item.id for item in groupless.store.find("ec2:Instance")}
+    taint = {"key": "team", "value": "a", "effect": "NO_SCHEDULE"}
+    groupless.change_node_group("training", labels={"team": "a"}, taints=[taint])
+    groupless.wait(lambda: [node["metadata"]["labels"].get("team") for node in groupless.nodes()] == ["a", "a"])
+    expected = {"key": "team", "value": "a", "effect": "NoSchedule"}
+    assert all(expected in node["spec"]["taints"] for node in groupless.nodes())
+    assert {item.id for item in groupless.store.find("ec2:Instance")} == before
+
+
 def test_a_planted_lack_of_capacity_fails_the_node_group_in_the_words_of_eks(groupless: World) -> None:
     groupless.store.add_fault(Fault(type=FaultType.CAPACITY, operation="RunInstances", identifier="p5.48xlarge"))
     groupless.node_group("training", 2, efa=1)
-    groupless.wait(lambda: groupless.body("eks:Nodegroup", f"{CLUSTER}:training")["status"] == "CREATE_FAILED")
+    groupless.wait_for_node_group("training", "CREATE_FAILED")
     issue = groupless.body("eks:Nodegroup", f"{CLUSTER}:training")["health"]["issues"][0]
     assert issue["code"] == "AsgInstanceLaunchFailures"
     assert "InsufficientInstanceCapacity" in issue["message"]
@@ -344,3 +264,41 @@ def _is_ready(world: World) -> bool:
 def _make_config_map(world: World, name: str) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "default"}}
     assert world.call("/api/v1/namespaces/default/configmaps", method="POST", body=body).status_code in {201, 409}
+
+
+def test_a_control_plane_that_cannot_start_fails_the_cluster_and_can_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """etcd refuses a data directory that is a file; in the supervisor's own process, where the limit can be lowered."""
+    monkeypatch.setattr(cluster_module, "_START_SECONDS", 3.0)
+    store = SqliteStore(tmp_path / "account.db")
+    store.put(CloudObject(kind="eks:Cluster", id="x", region="us-east-1", body={"name": "x", "status": "CREATING"}))
+    directory = tmp_path / "x"
+    directory.mkdir()
+    (directory / "etcd").write_text("not a directory")
+    cluster = SimulatedCluster(store, "x", directory, executables(), tmp_path / "webhook.kubeconfig")
+
+    async def scenario() -> dict[str, Any]:
+        task = asyncio.create_task(cluster.run())
+        async with asyncio.timeout(20):
+            while _body(store)["status"] == "CREATING":  # noqa: ASYNC110 - a file changes, no event is set
+                await asyncio.sleep(0.1)
+            failed = _body(store)
+            store.put(
+                CloudObject(kind="eks:Cluster", id="x", region="us-east-1", body={**failed, "status": "DELETING"})
+            )
+            await task
+        return failed
+
+    failed = asyncio.run(scenario())
+    assert failed["status"] == "FAILED"
+    assert "etcd: ended with exit code" in failed["health"]["issues"][0]["message"]
+    assert store.get("eks:Cluster", "x") is None
+    assert not directory.exists()
+    store.close()
+
+
+def _body(store: SqliteStore) -> dict[str, Any]:
+    item = store.get("eks:Cluster", "x")
+    assert item is not None
+    return item.body

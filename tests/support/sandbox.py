@@ -175,6 +175,24 @@ class Sandbox:
         with self.store() as store:
             yield Simulator(aws_package(), store, Effects.INSTANT)
 
+    def remaining(self) -> list[str]:
+        """Objects that a new account does not hold: counted here from the store, not by what the command says of it.
+
+        Keys that wait for their deletion stay for days, as at AWS.
+        """
+        package = aws_package()
+        new = SqliteStore(":memory:")
+        if package.seed is not None:
+            package.seed(new)
+        seeded = {(item.kind, item.id) for item in new.objects()}
+        new.close()
+        with self.store() as store:
+            return [
+                f"{item.kind} {item.id}"
+                for item in store.objects()
+                if (item.kind, item.id) not in seeded and item.body.get("KeyState") != "PendingDeletion"
+            ]
+
     def processes(self) -> list[Process]:
         """Every living process that works on this state directory."""
         return with_state(self.state)

@@ -1,7 +1,7 @@
 """EC2: placement groups, on-demand capacity reservations, capacity blocks."""
 
 from local.cloud.aws.binding import bind, calls
-from local.cloud.aws.common import iso_time, refuse
+from local.cloud.aws.common import iso_time
 from local.cloud.aws.ec2_network import own
 from local.cloud.aws.facts import zone_id
 from local.cloud.model import Account, Autoname, CloudObject, Context, Reference
@@ -94,25 +94,22 @@ def offerings(account: Account) -> list[dict[str, Json]]:
     return list(account.setting(OFFERINGS_SETTING, []) or [])
 
 
-def _block_body(inputs: dict[str, Json], context: Context) -> dict[str, Json]:
-    wanted = inputs["capacityBlockOfferingId"]
-    found = next((item for item in offerings(context.account) if item["CapacityBlockOfferingId"] == wanted), None)
-    if found is None:
-        refuse("InvalidCapacityBlockOfferingId.NotFound", f"The capacity block offering ID '{wanted}' does not exist")
-    return {
-        "InstancePlatform": inputs["instancePlatform"],
-        "CapacityBlockOfferingId": wanted,
-        "InstanceType": found["InstanceType"],
-        "AvailabilityZone": found["AvailabilityZone"],
-        "TotalInstanceCount": found["InstanceCount"],
-        "StartDate": found["StartDate"],
-        "EndDate": found["EndDate"],
-        "EndDateType": "limited",
-        "InstanceMatchCriteria": "targeted",
-    }
+def offering(account: Account, identifier: str) -> dict[str, Json] | None:
+    """A planted offering by its id, or None."""
+    return next((item for item in offerings(account) if item["CapacityBlockOfferingId"] == identifier), None)
 
 
 def _compute_block(body: dict[str, Json], context: Context) -> None:
+    found = offering(context.account, str(body["CapacityBlockOfferingId"])) or {}
+    body |= {
+        "InstanceType": found.get("InstanceType"),
+        "AvailabilityZone": found.get("AvailabilityZone"),
+        "TotalInstanceCount": found.get("InstanceCount"),
+        "StartDate": found.get("StartDate"),
+        "EndDate": found.get("EndDate"),
+        "EndDateType": "limited",
+        "InstanceMatchCriteria": "targeted",
+    }
     started = body["StartDate"]
     _compute_reservation(body, context)
     body |= {"ReservationType": "capacity-block", "StartDate": started, "Tenancy": "default"}
@@ -131,7 +128,6 @@ CAPACITY_BLOCK = bind(
         "createdDate": "CreateDate",
         "reservationType": "ReservationType",
     },
-    to_body=_block_body,
     compute=_compute_block,
 )
 

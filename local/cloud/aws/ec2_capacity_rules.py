@@ -2,6 +2,7 @@
 
 from local.cloud.aws import scenarios as on
 from local.cloud.aws.common import get, refuse
+from local.cloud.aws.ec2_capacity import offering
 from local.cloud.aws.ec2_templates import template_data
 from local.cloud.aws.facts import instance, offered_zone_ids, zone_id
 from local.cloud.aws.quotas import exceeded, quota, vcpu_bucket
@@ -222,6 +223,25 @@ def _reservation_end(request: Request) -> None:
             "InvalidParameterCombination",
             "The EndDate parameter must be specified if, and only if, EndDateType is limited.",
         )
+
+
+_BLOCK_TOKEN = "aws:ec2/capacityBlockReservation:CapacityBlockReservation"
+_BLOCK = {"capacityBlockOfferingId": "cb-0123456789abcdef0", "instancePlatform": "Linux/UNIX"}
+
+
+@RULES.rule(
+    "ec2-capacity-block-offering",
+    _BLOCK_TOKEN,
+    CREATE,
+    "InvalidCapacityBlockOfferingId.NotFound",
+    source="EC2 API reference, PurchaseCapacityBlock: an offering of DescribeCapacityBlockOfferings",
+    accepts=on.creation(_BLOCK, **{"ec2__capacity-block-offerings": [on.OFFERING]}),
+    refuses=on.creation(_BLOCK),
+)
+def _offering(request: Request) -> None:
+    wanted = get(request.body, "CapacityBlockOfferingId")
+    if offering(request.account, str(wanted)) is None:
+        refuse("InvalidCapacityBlockOfferingId.NotFound", f"The capacity block offering ID '{wanted}' does not exist")
 
 
 @RULES.rule(

@@ -102,7 +102,7 @@ def _version(item: CloudObject, context: Context) -> CloudObject:
         "LaunchTemplateId": item.id,
         "LaunchTemplateName": item.body["LaunchTemplateName"],
         "VersionNumber": number,
-        "VersionDescription": item.body.get("VersionDescription"),
+        **({"VersionDescription": item.body["VersionDescription"]} if item.body.get("VersionDescription") else {}),
         "CreateTime": iso_time(context.account),
         "CreatedBy": item.body["CreatedBy"],
         "DefaultVersion": number == item.body["DefaultVersionNumber"],

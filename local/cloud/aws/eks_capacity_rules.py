@@ -181,7 +181,7 @@ def _reservation_exists(request: Request) -> None:
     on.NODE_GROUP_TOKEN,
     WRITE,
     "ReservationCapacityExceeded",
-    source="EC2 API error codes: ReservationCapacityExceeded; attributes must match (user guide, Capacity Reservations)",
+    source="EC2 API error codes: ReservationCapacityExceeded; attributes must match (Capacity Reservations)",
     accepts=on.creation(_NODES, *_BASE, _reserved(), _template(capacityReservationSpecification=_TARGET)),
     refuses=on.creation(
         {**_NODES, "scalingConfig": {"minSize": 5, "maxSize": 5, "desiredSize": 5}},
@@ -242,18 +242,6 @@ def _placement_reservation(request: Request) -> None:
         )
 
 
-_OFFERING = {
-    "CapacityBlockOfferingId": "cb-0123456789abcdef0",
-    "InstanceType": "p5.48xlarge",
-    "AvailabilityZone": "us-east-1a",
-    "InstanceCount": 4,
-    "StartDate": "2026-11-01T11:30:00Z",
-    "EndDate": "2026-12-01T11:30:00Z",
-    "CapacityBlockDurationHours": 720,
-    "UpfrontFee": "0.0",
-    "CurrencyCode": "USD",
-    "Tenancy": "default",
-}
 _BLOCK = (
     "aws:ec2/capacityBlockReservation:CapacityBlockReservation",
     "cr",
@@ -262,7 +250,7 @@ _BLOCK = (
 _BLOCK_TEMPLATE = _template(
     capacityReservationSpecification=_TARGET, instanceMarketOptions={"marketType": "capacity-block"}
 )
-_BLOCK_SETTINGS = {"ec2__capacity-block-offerings": [_OFFERING]}
+_BLOCK_SETTINGS = {"ec2__capacity-block-offerings": [on.OFFERING]}
 
 
 @RULES.rule(

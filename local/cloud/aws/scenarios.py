@@ -115,6 +115,21 @@ LUSTRE_INPUTS: dict[str, Json] = {
 }
 
 
+OFFERING = {
+    "CapacityBlockOfferingId": "cb-0123456789abcdef0",
+    "InstanceType": "p5.48xlarge",
+    "AvailabilityZone": "us-east-1a",
+    "InstanceCount": 4,
+    "StartDate": "2026-11-01T11:30:00Z",
+    "EndDate": "2026-12-01T11:30:00Z",
+    "CapacityBlockDurationHours": 720,
+    "UpfrontFee": "0.0",
+    "CurrencyCode": "USD",
+    "Tenancy": "default",
+}
+"""A capacity block offering for the account setting that holds them."""
+
+
 def without(inputs: Mapping[str, Json], *names: str) -> dict[str, Json]:
     """A copy of ``inputs`` that lacks some properties."""
     return {key: value for key, value in inputs.items() if key not in names}

@@ -11,6 +11,7 @@ from local.cloud.aws.package import PACKAGE
 from local.cloud.model import CloudPackage, Rule, Scenario
 from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
+from tests.support.aws_platform import SETTINGS, STEPS
 
 _PLACEHOLDER = re.compile(r"\$\{([\w-]+)(?:\.([\w.\[\]]+))?\}")
 
@@ -138,3 +139,13 @@ def make_world() -> Any:
     yield make
     for made in worlds:
         made.close()
+
+
+@pytest.fixture(scope="module")
+def everything(make_world: Callable[[], World]) -> World:
+    """An account in which one of every bound type was made."""
+    made = make_world()
+    for name, value in SETTINGS.items():
+        made.store.set_setting(name, value)
+    made.build(STEPS)
+    return made

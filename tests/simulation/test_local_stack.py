@@ -1,0 +1,135 @@
+"""The checked-in stack `local`, from nothing to nothing, as a newcomer sees it. The tests run in their order."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from tests.support.graphs import Comparison, Row, as_the_engine_keeps_it
+from tests.support.processes import gone_within
+from tests.support.sandbox import Answer, Sandbox
+
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+
+UP_SECONDS = 120
+"""The promise of the README: from `make up` to a running platform in two minutes once the toolchain is there."""
+GROUP, LOG_GROUP = "aws:ec2/securityGroup:SecurityGroup", "aws:cloudwatch/logGroup:LogGroup"
+
+
+@dataclass(frozen=True)
+class Up:
+    """The environment, and what the first `up` said."""
+
+    sandbox: Sandbox
+    answer: Answer
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    sandbox = Sandbox.copy(tmp_path_factory.mktemp("local"))
+    began = time.monotonic()
+    answer = sandbox.expect("up", "local", "--yes")
+    yield Up(sandbox, answer, time.monotonic() - began)
+    sandbox.close()
+
+
+@pytest.fixture
+def local(first: Up) -> Sandbox:
+    return first.sandbox
+
+
+def status(sandbox: Sandbox) -> Any:
+    return sandbox.expect("status", "local", "--json").json
+
+
+def test_up_ends_with_a_summary_and_three_commands_to_try(first: Up) -> None:
+    assert "local: ready (simulated: no cloud, no GPU, no bill)" in first.answer.text
+    assert "training p5.48xlarge 4/4 32/32 H100 128/128 ready" in first.answer.text
+    assert "scratch lustre 4,800 GiB research/scratch Bound ready" in first.answer.text
+    _, _, steps = first.answer.output.partition("Try next:")
+    assert [line.split()[0] for line in steps.strip().splitlines()] == ["slipway"] * 3
+    assert first.seconds < UP_SECONDS
+
+
+def test_status_counts_32_gpus_and_128_interfaces_and_the_run_is_complete(local: Sandbox) -> None:
+    told = status(local)
+    assert (told["environment"], told["simulated"], told["ready"]) == ("local", True, True)
+    (cluster,) = told["clusters"]
+    assert (cluster["name"], cluster["ready"], cluster["nodes_ready"]) == ("main", True, 6)
+    (training,) = [pool for pool in cluster["pools"] if pool["name"] == "training"]
+    assert (training["nodes_ready"], training["gpus"], training["efa_interfaces"]) == (4, 32, 128)
+    (storage,) = told["storage"]
+    assert (storage["kind"], storage["capacity_gib"], storage["ready"]) == ("lustre", 4800, True)
+    (run,) = told["training"]
+    assert (run["phase"], run["nodes"], run["gpus"]) == ("Complete", 4, 32)
+
+
+def test_plan_and_engine_agree_on_every_resource_and_every_input(local: Sandbox) -> None:
+    plan = local.expect("plan", "local", "--json").json["resources"]
+    exported = local.pulumi("stack", "export")
+    assert exported.status == 0, exported.errors
+    kept = [item for item in exported.json["deployment"]["resources"] if item["custom"]]
+    engine = [_row(item) for item in kept if not item["type"].startswith("pulumi:")]
+    comparison = Comparison()
+    comparison.resources([as_the_engine_keeps_it(_row(item)) for item in plan], engine)
+    assert comparison.differences == []
+    assert len(engine) == len(plan) > 100
+
+
+def _row(item: dict[str, Any]) -> Row:
+    row = Row(item["type"], item["urn"].rpartition("::")[2], item["urn"], item["parent"], item["inputs"])
+    return as_the_engine_keeps_it(row)
+
+
+def test_a_second_up_changes_nothing(local: Sandbox) -> None:
+    told = local.expect("up", "local", "--yes").errors
+    (summary,) = [line.strip() for line in told.splitlines() if " unchanged" in line and " in 0:" in line]
+    assert summary.split(" in ")[0].split(", ") == [summary.split(" in ")[0]], f"more than unchanged: {summary}"
+
+
+def test_refresh_finds_no_drift(local: Sandbox) -> None:
+    assert "no drift: the account is as the state says" in local.expect("refresh", "local").text
+
+
+def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_the_next_up(local: Sandbox) -> None:
+    with local.store() as store:
+        (pool,) = [item.id for item in store.find("eks:Nodegroup") if "training" in item.id]
+        (group,) = [item.id for item in store.find("logs:LogGroup") if item.id.endswith("/cluster")]
+    local.expect("local", "drift", "set", "eks:Nodegroup", pool, "scalingConfig.desiredSize", "3")
+    local.expect("local", "drift", "set", "logs:LogGroup", group, "retentionInDays", "1")
+    told = local.expect("refresh", "local", status=3).text
+    assert "scalingConfig.desiredSize: 4" in told
+    assert "retentionInDays: 7" in told
+    local.expect("up", "local", "--yes")
+    (cluster,) = status(local)["clusters"]
+    assert cluster["gpus"] == 32
+    assert "no drift" in local.expect("refresh", "local").text
+
+
+def test_what_somebody_else_made_outlives_the_stack_and_is_named(local: Sandbox) -> None:
+    with local.another_caller() as cloud:
+        vpc = cloud.create("aws:ec2/vpc:Vpc", "office", {"cidrBlock": "10.200.0.0/16"}).id
+        group = cloud.create(GROUP, "by-hand", {"vpcId": vpc, "name": "by-hand", "description": "by hand"}).id
+        log = cloud.create(LOG_GROUP, "by-hand", {"name": "/made/by/hand"}).id
+    told = local.expect("destroy", "local", "--yes", status=3).text
+    for kind, identifier in (("ec2:Vpc", vpc), ("ec2:SecurityGroup", group), ("logs:LogGroup", log)):
+        assert f"{kind} {identifier}" in told
+    assert f"ec2:SecurityGroup {group}" in local.expect("local", "down", status=3).text
+    with local.another_caller() as cloud:
+        cloud.delete(LOG_GROUP, log)
+        cloud.delete(GROUP, group)
+        cloud.delete("aws:ec2/vpc:Vpc", vpc)
+
+
+def test_after_destroy_the_account_is_empty(local: Sandbox) -> None:
+    assert "the simulated account is empty" in local.expect("destroy", "local", "--yes").text
+    assert local.remaining() == []
+
+
+def test_after_down_no_process_and_no_file_is_left(local: Sandbox) -> None:
+    assert [process for process in local.processes() if "supervisor" in process.command], "the supervisor ran until now"
+    local.expect("local", "down")
+    assert gone_within(2.0, local.processes) == []
+    assert not (local.state / "local").exists()

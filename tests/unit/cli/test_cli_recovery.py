@@ -1,0 +1,228 @@
+"""Recovery: what a crash left, told apart without guessing, and put right in the state and in the account."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cli.checkpoint import adoptable, identifiers, pending, repaired
+from cli.inventory import AwsInventory, Owned, RemovalRefusedError, SimulatedInventory
+from cli.locks import locks
+from cli.recovery import Findings, find, remove_all
+from local.cloud.aws.package import PACKAGE
+from local.cloud.lifecycle import Effects
+from local.cloud.model import CloudObject
+from local.cloud.store import SqliteStore
+
+BASE = "urn:pulumi:local::slipway"
+PROVIDER = f"{BASE}::pulumi:providers:aws::aws"
+COMPONENT = f"{BASE}::slipway:aws:LustreFileSystem::scratch"
+FILE_SYSTEM = f"{BASE}::slipway:aws:LustreFileSystem$aws:fsx/lustreFileSystem:LustreFileSystem::scratch-fs"
+TAGS = [{"Key": "slipway:stack", "Value": "slipway/local"}]
+
+
+def state(*operations: Mapping[str, Any], more: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    resources = [
+        {"urn": PROVIDER, "custom": True, "id": "p-1", "type": "pulumi:providers:aws"},
+        {"urn": COMPONENT, "custom": False, "type": "slipway:aws:LustreFileSystem"},
+        *more,
+    ]
+    return {"version": 3, "deployment": {"resources": resources, "pending_operations": list(operations)}}
+
+
+def creating(urn: str = FILE_SYSTEM) -> dict[str, Any]:
+    resource = {"urn": urn, "parent": COMPONENT, "provider": f"{PROVIDER}::p-1", "inputs": {"storageCapacity": 4800}}
+    return {"type": "creating", "resource": resource}
+
+
+def owned(identifier: str = "fs-1", *, name: str = "scratch-fs", **more: Any) -> Owned:
+    given: dict[str, Any] = {
+        "kind": "fsx:FileSystem",
+        "types": ("aws:fsx/lustreFileSystem:LustreFileSystem",),
+        "holds_data": True,
+    }
+    return Owned(id=identifier, name=name, **(given | more))
+
+
+def found(document: Mapping[str, Any], *items: Owned, declared: Mapping[Any, Any] | None = None) -> Findings:
+    def nobody_asks() -> Mapping[Any, Any]:
+        if declared is None:
+            pytest.fail("the program is run only when nothing else tells the place of an orphan")
+        return declared
+
+    return find(document, items, [], nobody_asks)
+
+
+def test_a_whole_stack_has_nothing_to_recover() -> None:
+    known = {"urn": FILE_SYSTEM, "custom": True, "id": "fs-1", "type": "aws:fsx/lustreFileSystem:LustreFileSystem"}
+    assert found(state(more=[known]), owned()).empty
+
+
+def test_an_interrupted_creation_that_holds_data_goes_back_under_the_clouds_id() -> None:
+    findings = found(state(creating()), owned())
+    (adoption,) = findings.adopt
+    assert adoption.entry == {
+        "urn": FILE_SYSTEM,
+        "custom": True,
+        "id": "fs-1",
+        "type": "aws:fsx/lustreFileSystem:LustreFileSystem",
+        "inputs": {"storageCapacity": 4800},
+        "outputs": {"storageCapacity": 4800},
+        "provider": f"{PROVIDER}::p-1",
+        "dependencies": [],
+        "parent": COMPONENT,
+    }
+    edited = repaired(state(creating()), [adoption.entry])
+    assert pending(edited) == []
+    assert ("aws:fsx/lustreFileSystem:LustreFileSystem", "fs-1") in identifiers(edited)
+
+
+def test_a_lost_response_leaves_no_pending_operation_so_the_program_tells_the_place() -> None:
+    token = "aws:fsx/lustreFileSystem:LustreFileSystem"
+    # A plan knows its provider's URN but gives it another id.
+    place = {"urn": FILE_SYSTEM, "parent": COMPONENT, "provider": f"{PROVIDER}::of-the-plan", "inputs": {}}
+    findings = found(state(), owned(), declared={(token, "scratch-fs"): place})
+    assert [(one.item.id, one.entry["provider"]) for one in findings.adopt] == [("fs-1", f"{PROVIDER}::p-1")]
+
+
+def test_data_without_a_place_in_the_program_is_left_to_a_person() -> None:
+    findings = found(state(), owned(name="older"), declared={})
+    assert (findings.adopt, [item.id for item in findings.keep]) == ([], ["fs-1"])
+
+
+def test_the_second_object_of_a_name_is_never_adopted() -> None:
+    known = {"urn": FILE_SYSTEM, "custom": True, "id": "fs-2", "type": "aws:fsx/lustreFileSystem:LustreFileSystem"}
+    findings = found(state(more=[known]), owned("fs-2"), owned("fs-1"))
+    assert [item.id for item in findings.keep] == ["fs-1"]
+
+
+def test_orphans_without_data_are_removed_and_failed_objects_replaced() -> None:
+    subnet = owned("subnet-1", name="a", kind="ec2:Subnet", types=("aws:ec2/subnet:Subnet",), holds_data=False)
+    group = {"urn": f"{BASE}::aws:eks/nodeGroup:NodeGroup::g", "custom": True, "id": "m:g"}
+    failed = owned("m:g", kind="eks:Nodegroup", types=("aws:eks/nodeGroup:NodeGroup",), failed=True, holds_data=False)
+    findings = found(state(more=[{**group, "type": "aws:eks/nodeGroup:NodeGroup"}]), subnet, failed)
+    assert [item.id for item in findings.remove] == ["subnet-1"]
+    assert findings.replace == [group["urn"]]
+
+
+def test_an_entry_whose_parent_or_provider_is_unknown_is_not_offered_to_the_engine() -> None:
+    resource = {"urn": FILE_SYSTEM, "parent": "urn:gone", "provider": f"{PROVIDER}::p-1"}
+    known = state()["deployment"]["resources"]
+    assert adoptable(resource, "fs-1", known) is None
+    assert adoptable({**resource, "parent": COMPONENT, "provider": "urn:gone::x"}, "fs-1", known) is None
+
+
+class _Account:
+    """Refuses to delete what others need, as a cloud does."""
+
+    can_remove = True
+
+    def __init__(self, needs: Mapping[str, set[str]]) -> None:
+        self.needs = dict(needs)
+        self.removed: list[str] = []
+
+    def owned(self, project: str, stack: str) -> Sequence[Owned]:
+        return []
+
+    def remove(self, item: Owned) -> None:
+        holders = self.needs.get(item.id, set()) - set(self.removed)
+        if holders:
+            raise RemovalRefusedError(f"DependencyViolation: {item.id} is needed by {sorted(holders)}")
+        self.removed.append(item.id)
+
+
+def _items(*names: str) -> list[Owned]:
+    return [owned(name, kind="ec2:Thing", types=("t",), holds_data=False) for name in names]
+
+
+def test_the_clouds_own_refusals_teach_the_order_of_removal() -> None:
+    account = _Account({"vpc": {"subnet"}, "subnet": {"interface"}})
+    assert remove_all(account, _items("vpc", "subnet", "interface"), pause=lambda: None) == []
+    assert account.removed == ["interface", "subnet", "vpc"]
+
+
+def test_what_somebody_else_holds_remains_with_the_reason() -> None:
+    account = _Account({"vpc": {"of-another-team"}})
+    ((item, why),) = remove_all(account, _items("vpc"), pause=lambda: pytest.fail("there is nothing to wait for"))
+    assert (item.id, why) == ("vpc", "DependencyViolation: vpc is needed by ['of-another-team']")
+
+
+@pytest.fixture
+def store() -> SqliteStore:
+    return SqliteStore(":memory:")
+
+
+def test_the_simulated_inventory_finds_the_stacks_objects_by_their_tags(store: SqliteStore) -> None:
+    named = {"Key": "slipway:resource", "Value": "network-vpc"}
+    for number, tags in enumerate([[*TAGS, named], [{"Key": "slipway:stack", "Value": "slipway/other"}], []]):
+        body = {"VpcId": f"vpc-{number}", "CidrBlock": "10.0.0.0/16", "Tags": tags}
+        store.put(CloudObject(kind="ec2:Vpc", id=f"vpc-{number}", region="us-east-1", body=body))
+    (item,) = SimulatedInventory(PACKAGE, store).owned("slipway", "local")
+    assert (item.kind, item.id, item.name, item.holds_data) == ("ec2:Vpc", "vpc-0", "network-vpc", False)
+    assert "aws:ec2/vpc:Vpc" in item.types
+
+
+def test_the_simulated_inventory_deletes_through_the_rules_of_the_service(store: SqliteStore) -> None:
+    body = {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "State": "available", "Tags": TAGS}
+    store.put(CloudObject(kind="ec2:Vpc", id="vpc-1", region="us-east-1", body=body))
+    inventory = SimulatedInventory(PACKAGE, store, effects=Effects.INSTANT)
+    (item,) = inventory.owned("slipway", "local")
+    inventory.remove(item)
+    assert store.find("ec2:Vpc") == []
+
+
+class _Tagging:
+    """The part of boto3's tagging client that is used."""
+
+    def get_paginator(self, name: str) -> "_Tagging":
+        assert name == "get_resources"
+        return self
+
+    def paginate(self, **query: Any) -> list[dict[str, Any]]:
+        assert query == {"TagFilters": [{"Key": "slipway:stack", "Values": ["slipway/prod"]}]}
+        arn = "arn:aws:fsx:us-east-1:111122223333:file-system/fs-1"
+        return [{"ResourceTagMappingList": [{"ResourceARN": arn, "Tags": [{"Key": "slipway:resource", "Value": "s"}]}]}]
+
+
+def test_a_real_account_is_listed_and_never_touched() -> None:
+    inventory = AwsInventory("us-east-1", _Tagging())
+    (item,) = inventory.owned("slipway", "prod")
+    assert (item.id, item.name, item.holds_data) == ("arn:aws:fsx:us-east-1:111122223333:file-system/fs-1", "s", True)
+    with pytest.raises(RemovalRefusedError, match="real account"):
+        inventory.remove(item)
+    known = {"urn": FILE_SYSTEM, "custom": True, "id": "fs-1", "type": "t", "outputs": {"arn": item.id}}
+    assert found(state(more=[known]), item).empty
+
+
+def _lock(directory: Path, pid: int, host: str) -> dict[str, str]:
+    place = directory / ".pulumi" / "locks" / "organization" / "slipway" / "local"
+    place.mkdir(parents=True)
+    content = {"pid": pid, "username": "ann", "hostname": host, "timestamp": "2026-11-21T07:51:22Z"}
+    (place / "1.json").write_text(json.dumps(content))
+    return {"PULUMI_BACKEND_URL": directory.as_uri()}
+
+
+def test_the_lock_of_a_dead_engine_is_known_as_dead(tmp_path: Path) -> None:
+    # Larger than any pid that Linux gives.
+    (lock,) = locks(_lock(tmp_path, 2**22 + 1, socket.gethostname()), "local")
+    assert lock.alive is False
+    assert str(lock) == f"pid 4194305 of ann@{socket.gethostname()} since 2026-11-21T07:51:22Z, dead"
+
+
+def test_a_pid_that_another_program_got_is_no_engine(tmp_path: Path) -> None:
+    (lock,) = locks(_lock(tmp_path, os.getppid(), socket.gethostname()), "local")
+    command = Path(f"/proc/{os.getppid()}/cmdline").read_bytes()
+    assert lock.alive is (b"pulumi" in command)
+
+
+def test_a_holder_on_another_machine_is_neither_alive_nor_dead(tmp_path: Path) -> None:
+    (lock,) = locks(_lock(tmp_path, 1, "elsewhere.example"), "local")
+    assert lock.alive is None
+
+
+def test_backends_other_than_files_keep_their_locks_themselves() -> None:
+    assert locks({"PULUMI_BACKEND_URL": "s3://state"}, "local") == []
