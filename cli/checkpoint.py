@@ -85,8 +85,9 @@ def adoptable(resource: Mapping[str, Any], identifier: str, known: Sequence[Mapp
         "id": identifier,
         "type": urn_type(str(resource["urn"])),
         "inputs": dict(resource.get("inputs") or {}),
-        # What the refresh that follows fills in.
-        "outputs": dict(resource.get("inputs") or {}),
+        # Empty, and filled in by the refresh that follows. A guess would look like drift in everything that it leaves
+        # out, the service's defaults would become inputs, and the next update would replace what was just saved.
+        "outputs": {},
         "provider": provider,
         "dependencies": [urn for urn in resource.get("dependencies") or [] if urn in urns],
     }

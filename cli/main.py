@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit status; every error ends here, as one clear message."""
     console = terminal.messages()
     try:
-        answer = app(args=list(arguments), prog_name="slipway", standalone_mode=False)
+        answer = app(args=list(arguments) or ["--help"], prog_name="slipway", standalone_mode=False)
     except typer.Abort:
         return show(KeyboardInterrupt(), console)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the one place that turns any error into words)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport, TrainingExport
+from cli.terminal import counted
 
 Json = Mapping[str, Any]
 _TOLD_EVENTS: Final = 2
@@ -169,7 +170,7 @@ def pool_state(pool: PoolExport, view: ClusterView) -> PoolState:
         if len(members) != pool.nodes:
             reasons.append(f"{len(members)} of {pool.nodes} nodes have joined")
         if len(ready) < len(members):
-            reasons.append(f"{len(members) - len(ready)} nodes are not Ready: {_names(members, ready)}")
+            reasons.append(f"{counted(len(members) - len(ready), 'node')} not Ready: {_names(members, ready)}")
         wanted = {pool.gpu_resource or "": pool.gpus_per_node, _EFA: pool.efa_per_node}
         reasons += [text for name, count in wanted.items() if name and (text := _device_reason(name, count, ready))]
     return PoolState(
@@ -192,9 +193,9 @@ def _device_reason(resource: str, per_node: int, nodes: Sequence[Json]) -> str:
     short = [node for node in nodes if 0 < _allocatable(node, resource) != per_node]
     if per_node and without:
         plugin = _PLUGINS.get(resource, "its device plugin")
-        return f"{len(without)} nodes offer no {resource}: {plugin} is not running on them"
+        return f"no {resource} on {counted(len(without), 'node')}: {plugin} is not running there"
     if short:
-        return f"{len(short)} nodes offer another number of {resource} than {per_node}: {_names(short, ())}"
+        return f"{counted(len(short), 'node')} with another number of {resource} than {per_node}: {_names(short, ())}"
     return ""
 
 
@@ -271,7 +272,7 @@ def waiting_reasons(run: TrainingExport, view: ClusterView) -> list[str]:
         for text in _events_of(view, "Pod", run.namespace, str(pod["metadata"]["name"])) or _scheduling(pod):
             told[text] = told.get(text, 0) + 1
     head = f"{started} of {run.nodes} pods run"
-    return [head, *(f"{count} pods: {text}" for text, count in list(told.items())[:_TOLD_EVENTS])]
+    return [head, *(f"{counted(count, 'pod')}: {text}" for text, count in list(told.items())[:_TOLD_EVENTS])]
 
 
 def _scheduling(pod: Json) -> list[str]:

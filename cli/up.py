@@ -80,7 +80,8 @@ def _next_steps(env: str, *, simulated: bool) -> None:
         (f"slipway destroy {env}", "take it away again"),
     ]
     if simulated:
-        steps[1] = (f"slipway local journal --env {env}", "every call that the simulated cloud got")
+        suffix = "" if env == "local" else f" --env {env}"
+        steps[1] = (f"slipway local journal{suffix}", "every call that the simulated cloud got")
     width = max(len(command) for command, _ in steps)
     for command, purpose in steps:
         out.print(f"  {command:<{width}}   {purpose}", soft_wrap=True)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from local.cluster.volumes import Volumes
 _LOG = logging.getLogger(__name__)
 _RESYNC_SECONDS = 2.0
 _SETTLE_SECONDS = 0.05
+_LONGEST_SETTLE_SECONDS = 1.0
 _DEFAULT_SERVICE_CIDR = "172.20.0.0/16"
 _DELETING = "DELETING"
 _FAILED = "FAILED"
@@ -112,11 +114,13 @@ class SimulatedCluster:
                     await self._stop()
                     self._remove(item)
                     return
+                began = time.monotonic()
                 await self._step(item)
+                took = time.monotonic() - began
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), _RESYNC_SECONDS)
-                # Changes come in bursts: look once at what a burst left behind.
-                await asyncio.sleep(_SETTLE_SECONDS)
+                # Changes come in bursts: look once at what a burst left behind, and spend half of the time at most.
+                await asyncio.sleep(min(max(_SETTLE_SECONDS, took), _LONGEST_SETTLE_SECONDS))
         finally:
             await self._stop()
 

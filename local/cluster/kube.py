@@ -99,22 +99,25 @@ class Kube:
         return True
 
     async def patch(self, path: str, document: Document) -> Document | None:
-        """Merge patch; None when the object is gone."""
+        """Merge patch; None when the object is gone, or is not the one that the patch names by uid."""
         try:
             return await self.request("PATCH", path, document, MERGE_PATCH)
         except KubeError as error:
-            if error.status == _NOT_FOUND:
+            if error.status in {_NOT_FOUND, _CONFLICT}:
                 return None
             raise
 
-    async def delete(self, path: str, *, grace_seconds: int | None = None) -> bool:
-        """Delete; False when there was nothing."""
-        options = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        body = options if grace_seconds is None else {**options, "gracePeriodSeconds": grace_seconds}
+    async def delete(self, path: str, *, uid: str = "", grace_seconds: int | None = None) -> bool:
+        """Delete; False when there was nothing, or something of the same name that is not ``uid``."""
+        options: Document = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        if uid:
+            options["preconditions"] = {"uid": uid}
         try:
-            await self.request("DELETE", path, body)
+            await self.request("DELETE", path, options)
         except KubeError as error:
-            if error.status == _NOT_FOUND:
+            if error.status in {_NOT_FOUND, _CONFLICT}:
                 return False
             raise
         return True

@@ -13,7 +13,7 @@ from local.cluster import node_settings
 from local.cluster.cloud_facts import CLUSTER, NODE_GROUP, LaunchError, NodeTemplate, node_template
 from local.cluster.concurrency import for_each
 from local.cluster.instances import instances_of, is_current, launch, terminate
-from local.cluster.kube import Kube, KubeError
+from local.cluster.kube import Document, Kube, KubeError
 from local.cluster.machines import Machine, machine
 from local.cluster.node_settings import NodeSettings
 from local.cluster.nodes import NodeFacts, node_object
@@ -25,6 +25,7 @@ _EVICTION_SECONDS = 20.0
 _EVICTION_POLL_SECONDS = 0.5
 _SETTLED = frozenset({"ACTIVE", "DEGRADED"})
 _FAILED = "CREATE_FAILED"
+_NODES = "/api/v1/nodes"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class NodeGroups:
         leaving = instances[desired:] or self._outdated(group, template, instances, view)
         if leaving:
             names = [item.body["PrivateDnsName"] for item in leaving]
-            await self._remove_nodes([node for node in names if node in view.nodes], view)
+            await self._remove_nodes([view.nodes[node] for node in names if node in view.nodes], view)
             terminate(self._store, leaving)
         missing = desired - (len(instances) - len(leaving))
         if missing > 0:
@@ -118,9 +119,9 @@ class NodeGroups:
             self.machines[facts.name] = facts.machine
             self.security_groups[facts.name] = tuple(template.security_groups)
         missing = [facts for facts in wanted if not _is_there(facts.name, facts.instance_id, view)]
-        await for_each(missing, lambda facts: self._kube.create("/api/v1/nodes", node_object(facts)))
+        await for_each(missing, lambda facts: self._kube.create(_NODES, node_object(facts)))
         living = {facts.instance_id for facts in wanted}
-        await self._remove_nodes([name for name, node in mine.items() if node.instance_id not in living], view)
+        await self._remove_nodes([node for node in mine.values() if node.instance_id not in living], view)
         settings = NodeSettings(group.body.get("labels") or {}, group.body.get("taints") or ())
         before = self._settings.get(group.id, NodeSettings())
         if settings != before:
@@ -169,26 +170,25 @@ class NodeGroups:
     async def _delete(
         self, group: CloudObject, instances: Sequence[CloudObject], mine: Mapping[str, NodeView], view: ClusterView
     ) -> None:
-        await self._remove_nodes(list(mine), view)
+        await self._remove_nodes(list(mine.values()), view)
         terminate(self._store, instances)
         self._store.remove(NODE_GROUP, group.id)
         self._settings.pop(group.id, None)
         _LOG.info("node group %s: removed with %d nodes", group.id, len(mine))
 
-    async def _remove_nodes(self, names: Sequence[str], view: ClusterView) -> None:
+    async def _remove_nodes(self, leaving: Sequence[NodeView], view: ClusterView) -> None:
         """Cordon, evict (disruption budgets are respected for a while), remove."""
-        if not names:
+        if not leaving:
             return
-        leaving = set(names)
-        await for_each(names, lambda name: self._kube.patch(f"/api/v1/nodes/{name}", {"spec": {"unschedulable": True}}))
-        pods = [pod for pod in view.pods.values() if pod.node in leaving]
+        names = {node.name for node in leaving}
+        cordon = {"spec": {"unschedulable": True}}
+        await for_each(leaving, lambda node: self._kube.patch(f"{_NODES}/{node.name}", _only(node, cordon)))
+        pods = [pod for pod in view.pods.values() if pod.node in names]
         await for_each([pod for pod in pods if pod.owner_kind != "DaemonSet"], self._evict)
-        await for_each(names, lambda name: self._kube.delete(f"/api/v1/nodes/{name}"))
+        # By uid: the address of a terminated instance, and with it the name, may belong to its successor by now.
+        await for_each(leaving, lambda node: self._kube.delete(f"{_NODES}/{node.name}", uid=node.uid))
         # What a kubelet leaves behind on a terminated machine goes without a grace period.
-        await for_each(pods, lambda pod: self._kube.delete(_pod_path(pod), grace_seconds=0))
-        for name in names:
-            self.machines.pop(name, None)
-            self.security_groups.pop(name, None)
+        await for_each(pods, lambda pod: self._kube.delete(_pod_path(pod), uid=pod.uid, grace_seconds=0))
 
     async def _evict(self, pod: PodView) -> None:
         eviction = {
@@ -225,6 +225,11 @@ class NodeGroups:
             current.body["status"] = status
             current.body["health"] = {"issues": issues}
             self._store.put(current)
+
+
+def _only(node: NodeView, patch: Document) -> Document:
+    """``patch`` for this very node: the API server refuses it when another one has the name."""
+    return {**patch, "metadata": {"uid": node.uid}}
 
 
 def _is_there(name: str, instance_id: str, view: ClusterView) -> bool:

@@ -17,7 +17,7 @@ class NodeView:
     ready: bool
     node_group: str
     instance_id: str
-    provider_id: str
+    uid: str
     devices: Mapping[str, str]
     """Extended resources in its capacity."""
 
@@ -53,7 +53,7 @@ def node_view(node: Document) -> NodeView:
         ready=conditions.get("Ready") == "True",
         node_group=(meta.get("labels") or {}).get(NODE_GROUP_LABEL, ""),
         instance_id=provider.rpartition("/")[2],
-        provider_id=provider,
+        uid=meta.get("uid", ""),
         devices={name: capacity[name] for name in sorted(set(DEVICE_RESOURCES.values())) if name in capacity},
     )
 

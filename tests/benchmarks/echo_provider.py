@@ -55,7 +55,7 @@ class Echo(provider_pb2_grpc.ResourceProviderServicer):
 
 async def main() -> None:
     server = grpc.aio.server()
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Echo(), server)  # type: ignore[no-untyped-call] # generated
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Echo(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(port, flush=True)  # noqa: T201 (the protocol)

@@ -15,7 +15,8 @@ def machine() -> str:
     models = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / GIB
     cores = len(os.sched_getaffinity(0))
-    return f"{models[0] if models else platform.machine()}, {cores} cores, {memory:.0f} GiB, Python {platform.python_version()}"
+    processor = models[0] if models else platform.machine()
+    return f"{processor}, {cores} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def seconds(work: Callable[[], object]) -> float:

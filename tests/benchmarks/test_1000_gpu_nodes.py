@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
 from local.cluster.environment import LocalEnvironment

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.benchmarks.measure import report, seconds
 from tests.support.sandbox import Sandbox
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
 from local.cloud.plugin import install
 from local.cloud.store import SqliteStore
 from local.toolchain.toolchain import Toolchain

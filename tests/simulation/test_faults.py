@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from local.cloud.faults import FaultType
 from tests.support.processes import Process, gone_within
 from tests.support.sandbox import REPOSITORY, Answer, Sandbox

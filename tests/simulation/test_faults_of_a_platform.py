@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+
 from tests.support.processes import Process, gone_within
 from tests.support.sandbox import Sandbox
 

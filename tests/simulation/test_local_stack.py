@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from tests.support.graphs import Comparison, Row, as_the_engine_keeps_it
 from tests.support.processes import gone_within
 from tests.support.sandbox import Answer, Sandbox
@@ -102,6 +103,8 @@ def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_the_next_
     told = local.expect("refresh", "local", status=3).text
     assert "scalingConfig.desiredSize: 4" in told
     assert "retentionInDays: 7" in told
+    # Looking changes nothing: the state must learn of it before `up` can see a difference to the program.
+    local.expect("refresh", "local", "--accept")
     local.expect("up", "local", "--yes")
     (cluster,) = status(local)["clusters"]
     assert cluster["gpus"] == 32

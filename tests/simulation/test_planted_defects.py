@@ -9,24 +9,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from tests.support.sandbox import Answer, Sandbox
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
 
 FAILED, USAGE, NOT_READY = 1, 2, 3
-CLUSTER_ADDONS = "components/aws/cluster_addons.py"
-PLATFORM = "stacks/aws_platform.py"
-STORAGE = "components/aws/storage.py"
-RESERVATION = "aws:ec2/capacityReservation:CapacityReservation"
 READY_SECONDS = "20"
+RESERVATION = "aws:ec2/capacityReservation:CapacityReservation"
+SETTINGS = "stacks/config/Pulumi.local.yaml"
+PLATFORM = "stacks/aws_platform.py"
+ADDRESSES = "components/cidr.py"
+CAPACITY = "components/aws/capacity.py"
+CLUSTER_ADDONS = "components/aws/cluster_addons.py"
+GPU_NODES = "components/aws/gpu_nodes.py"
+NODE_GROUP = "components/aws/node_group.py"
+STORAGE = "components/aws/storage.py"
+DEVICE_PLUGINS = "components/kubernetes/device_plugins.py"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A text of a file of the copy, and what takes its place."""
+
+    path: str
+    old: str
+    new: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Defect:
-    """What is planted (file, text, replacement), and how `up` must end."""
+    """What is planted, and how `up` must end."""
 
     name: str
-    edits: tuple[tuple[str, str, str], ...]
+    edits: tuple[Edit, ...]
     expected: tuple[str, ...]
     status: int
     planned: bool = False
@@ -36,88 +52,107 @@ class Defect:
 CREATION = (
     Defect(
         name="volume-too-large",
-        edits=((PLATFORM, "root_volume_gib=pool.disk_gib,\n        node_repair=pool.node_repair,\n        tags=tags,\n    )\n"
-                "    return GpuNodePool", "root_volume_gib=20000,\n        tags=tags,\n    )\n    return GpuNodePool"),),
+        edits=(Edit(PLATFORM, "root_volume_gib=pool.disk_gib,\n        node", "root_volume_gib=20000,\n        node"),),
         expected=("root_volume_gib 20000 is out of range", "(gp3's limit)"),
         status=FAILED,
         planned=True,
     ),
     Defect(
         name="subnet-overlap",
-        edits=(("components/cidr.py", "next(rest.subnets(new_prefix=public_prefix))",
-                "next(private.subnets(new_prefix=public_prefix))"),),
+        edits=(
+            Edit(
+                ADDRESSES,
+                "next(rest.subnets(new_prefix=public_prefix))",
+                "next(private.subnets(new_prefix=public_prefix))",
+            ),
+        ),
         expected=("InvalidSubnet.Conflict", "conflicts with another subnet"),
         status=FAILED,
         planned=True,
     ),
     Defect(
         name="role-without-a-policy",
-        edits=(("components/aws/node_group.py", '("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")',
-                '("AmazonEC2ContainerRegistryPullOnly",)'),),
+        edits=(Edit(NODE_GROUP, '("AmazonEKSWorkerNodePolicy", "AmazonEC2', '("AmazonEC2'),),
         expected=("NodeCreationFailure", "AmazonEKSWorkerNodePolicy"),
         status=FAILED,
         planned=True,
     ),
     Defect(
         name="interfaces-of-another-type",
-        edits=(("components/aws/gpu_nodes.py", "for interface in interface_layout(kind, efa=args.efa)\n",
-                'for interface in interface_layout(instance("p5.48xlarge"), efa=args.efa)\n'),
-               ("stacks/config/Pulumi.local.yaml", "instanceType: p5.48xlarge", "instanceType: p5en.48xlarge")),
+        edits=(
+            Edit(
+                GPU_NODES,
+                "for interface in interface_layout(kind, efa=args.efa)\n",
+                'for interface in interface_layout(instance("p5.48xlarge"), efa=args.efa)\n',
+            ),
+            Edit(SETTINGS, "instanceType: p5.48xlarge", "instanceType: p5en.48xlarge"),
+        ),
         expected=("Network card index 16 is not valid for instance type p5en.48xlarge, which has 16 network cards",),
         status=FAILED,
         planned=True,
     ),
     Defect(
         name="reservation-with-a-placement-group",
-        edits=(("components/aws/capacity.py", "if self.type.reserved:\n            return False\n        return", "return"),
-               ("stacks/config/Pulumi.local.yaml", "fabric: efa",
-                "fabric: efa\n    capacity: {kind: reservation, id: RESERVATION}")),
+        edits=(
+            Edit(CAPACITY, "if self.type.reserved:\n            return False\n        return", "return"),
+            Edit(SETTINGS, "fabric: efa", "fabric: efa\n    capacity: {kind: reservation, id: RESERVATION}"),
+        ),
         # EC2 says no more than this; that the same reservation serves the unpatched program is checked besides.
         expected=("InsufficientInstanceCapacity", "NodeGroup training"),
         status=FAILED,
     ),
     Defect(
         name="file-system-in-another-zone",
-        edits=((PLATFORM, "zone=item.zone,", "zone=network.zones[1],"),),
+        edits=(Edit(PLATFORM, "zone=item.zone,", "zone=network.zones[1],"),),
         expected=("2 node(s) didn't match PersistentVolume's node affinity", "0 of 2 pods run"),
         status=NOT_READY,
     ),
-)  # fmt: skip
-
+)
 RUNNING = (
     Defect(
         name="device-plugin-missing",
-        edits=(("components/kubernetes/device_plugins.py", "for chart, pools, values in ((NVIDIA, nvidia, nvidia_values), ",
-                "for chart, pools, values in ("),
-               ("components/kubernetes/device_plugins.py", "(EFA, efa, efa_values))", "(EFA, efa, efa_values),)")),
+        edits=(
+            Edit(DEVICE_PLUGINS, "in ((NVIDIA, nvidia, nvidia_values), (EFA", "in ((EFA"),
+            Edit(DEVICE_PLUGINS, "efa, efa_values))", "efa, efa_values),)"),
+        ),
         expected=("2 nodes offer no nvidia.com/gpu: the NVIDIA device plugin is not running on them",),
         status=NOT_READY,
     ),
     Defect(
         name="csi-add-on-missing",
-        edits=((CLUSTER_ADDONS, '("coredns", "aws-fsx-csi-driver")', '("coredns",)'),
-               (PLATFORM, 'ready["aws-fsx-csi-driver"]', 'ready["coredns"]')),
+        edits=(
+            Edit(CLUSTER_ADDONS, '("coredns", "aws-fsx-csi-driver")', '("coredns",)'),
+            Edit(PLATFORM, 'ready["aws-fsx-csi-driver"]', 'ready["coredns"]'),
+        ),
         expected=("driver name fsx.csi.aws.com not found in the list of registered CSI drivers",),
         status=NOT_READY,
     ),
     Defect(
         name="security-group-closed",
-        edits=((STORAGE, 'rules += self._create_rule_pair(f"{name}-servers-{key}", group.id, client, args)', "pass"),),
+        edits=(
+            Edit(
+                STORAGE,
+                'rules += self._create_rule_pair(f"{name}-servers-{key}", group.id, client, args)',
+                "pass",
+            ),
+        ),
         expected=("mount.lustre", "Input/output error Is the MGS running?"),
         status=NOT_READY,
     ),
     Defect(
         name="private-endpoint-without-access",
-        edits=((PLATFORM, "endpoint_public_access=isinstance(access, PublicAccess),", "endpoint_public_access=False,"),
-               (PLATFORM, "access.cidrs if isinstance(access, PublicAccess) else (),\n        proxy_url", "(),\n        proxy_url")),
+        edits=(
+            Edit(PLATFORM, "endpoint_public_access=isinstance(access, PublicAccess),", "endpoint_public_access=False,"),
+            Edit(
+                PLATFORM,
+                "access.cidrs if isinstance(access, PublicAccess) else (),\n        proxy",
+                "(),\n        proxy",
+            ),
+        ),
         expected=("the API server cannot be reached",),
         status=FAILED,
     ),
-)  # fmt: skip
-
-
-def names(defects: tuple[Defect, ...]) -> list[str]:
-    return [defect.name for defect in defects]
+)
 
 
 @pytest.fixture(scope="module")
@@ -141,15 +176,15 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
 
 
 def plant(sandbox: Sandbox, defect: Defect) -> None:
-    for path, old, new in defect.edits:
-        sandbox.replace(path, old, new)
+    for edit in defect.edits:
+        sandbox.replace(edit.path, edit.old, edit.new)
 
 
 def lift(sandbox: Sandbox, defect: Defect) -> None:
-    for path in {path for path, _, _ in defect.edits}:
+    for path in {edit.path for edit in defect.edits}:
         sandbox.restore(path)
-    if any(path.endswith("Pulumi.local.yaml") for path, _, _ in defect.edits):
-        sandbox.shrink()
+    sandbox.restore(SETTINGS)
+    sandbox.shrink()
 
 
 def up(sandbox: Sandbox) -> Answer:
@@ -187,7 +222,7 @@ def test_settings_without_a_way_to_a_private_endpoint_are_refused_before_anythin
         assert "[private-endpoint-needs-path]" in answer.text
         assert made_by_programs(fresh) == []
     finally:
-        fresh.restore("stacks/config/Pulumi.local.yaml")
+        fresh.restore(SETTINGS)
         fresh.shrink()
 
 
@@ -196,10 +231,10 @@ def test_what_the_cloud_refuses_ends_the_update_with_its_reason(fresh: Sandbox, 
     plant(fresh, defect)
     try:
         if defect.name.startswith("reservation"):
-            fresh.replace("stacks/config/Pulumi.local.yaml", "RESERVATION", reserve(fresh))
+            fresh.replace(SETTINGS, "RESERVATION", reserve(fresh))
         check(up(fresh), defect)
         if defect.name.startswith("reservation"):
-            fresh.restore("components/aws/capacity.py")
+            fresh.restore(CAPACITY)
             fresh.expect("up", "local", "--yes", "--no-wait")
     finally:
         lift(fresh, defect)

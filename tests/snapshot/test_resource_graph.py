@@ -4,10 +4,11 @@ After an intended change: `pytest tests/snapshot --snapshot-update`, and read th
 """
 
 import pytest
-from cli.plan import record
-from cli.project import open_stack, stack_names
 from syrupy.assertion import SnapshotAssertion
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+
+from cli.plan import record
+from cli.project import open_stack, stack_names
 from tests.support.graphs import Comparison, Row, listing
 from tests.support.sandbox import REPOSITORY
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from local.cloud.lifecycle import Effects
 from local.cloud.plan import aws_package
 from local.cloud.simulator import Simulator

@@ -111,7 +111,7 @@ def test_the_status_document_holds_what_the_contract_promises() -> None:
 def test_nodes_without_a_device_plugin_are_told_so() -> None:
     seen = view(nodes=[node("a", gpus=0), node("b", gpus=0)])
     assert reasons(seen) == [
-        "pool training: 2 nodes offer no nvidia.com/gpu: the NVIDIA device plugin is not running on them"
+        "pool training: no nvidia.com/gpu on 2 nodes: the NVIDIA device plugin is not running there"
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_node_too_few_and_a_node_not_ready_are_two_reasons() -> None:
     pool = outputs().clusters[0].pools[0]
     assert pool_state(pool, view(nodes=[node("a")])).reasons == ["1 of 2 nodes have joined"]
     late = pool_state(pool, view(nodes=[node("a"), node("b", ready="Unknown")]))
-    assert late.reasons == ["1 nodes are not Ready: b"]
+    assert late.reasons == ["1 node not Ready: b"]
     assert (late.gpus, late.gpus_wanted, late.ready) == (8, 16, False)
 
 
@@ -127,7 +127,7 @@ def test_more_devices_than_promised_are_not_ready_either() -> None:
     pool = outputs().clusters[0].pools[0]
     state = pool_state(pool, view(nodes=[node("a"), node("b", gpus=16)]))
     assert not state.ready
-    assert state.reasons == ["1 nodes offer another number of nvidia.com/gpu than 8: b"]
+    assert state.reasons == ["1 node with another number of nvidia.com/gpu than 8: b"]
 
 
 def test_nodes_of_other_pools_do_not_count() -> None:

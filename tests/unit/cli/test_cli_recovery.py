@@ -71,7 +71,7 @@ def test_an_interrupted_creation_that_holds_data_goes_back_under_the_clouds_id()
         "id": "fs-1",
         "type": "aws:fsx/lustreFileSystem:LustreFileSystem",
         "inputs": {"storageCapacity": 4800},
-        "outputs": {"storageCapacity": 4800},
+        "outputs": {},
         "provider": f"{PROVIDER}::p-1",
         "dependencies": [],
         "parent": COMPONENT,
