@@ -23,7 +23,7 @@ def refresh(
 ) -> None:
     """Compare the state with the cloud and name every property that was changed behind Pulumi's back.
 
-    Exit status 3 when something has drifted. `slipway up` afterwards puts it back; --accept makes it the new state.
+    Exit status 3 when something has drifted. `slipway up --refresh` puts it back; --accept makes it the new state.
 
     \b
     Examples:

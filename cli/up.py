@@ -26,6 +26,9 @@ def up(
         int | None, typer.Option(min=1, help="Seconds to wait for readiness [180 simulated, 1800 real].")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is ready.")] = True,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Read every resource first, and put back what has drifted.")
+    ] = False,
 ) -> None:
     """Create or update an environment, then wait until nodes, accelerators, volumes and runs are as promised.
 
@@ -37,15 +40,18 @@ def up(
       slipway up                      build the environment `local` on this machine
       slipway up prod --yes           no questions, for pipelines
       slipway up local --timeout 60   fail sooner when something does not get ready
+      slipway up local --refresh      also undo what was changed behind Pulumi's back
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     console = terminal.messages()
     stack = open_stack(env)
     console.print(f"{env}: {stack.description}", style="bold", soft_wrap=True)
     engine = session.started(stack, console)
+    # Not the default: a refreshed state forgets a finished run whose object was removed, and `up` would start it again.
+    extra = ["--refresh"] if refresh else []
     if stack.simulated:
-        run_update(engine, ["up", "--yes", "--skip-preview"], console)
+        run_update(engine, ["up", "--yes", "--skip-preview", *extra], console)
     else:
-        arguments = ["up", *(["--yes"] if yes else [])]
+        arguments = ["up", *(["--yes"] if yes else []), *extra]
         console.print(f"$ {engine.spoken(engine.command(*arguments))}", style="dim", soft_wrap=True)
         if engine.attach(arguments) != 0:
             raise UserError(f"`pulumi up` of {env} failed", fix="correct what it said above and run it again")

@@ -116,7 +116,9 @@ class LocalEnvironment:
         store.close()
         return {
             "PULUMI_HOME": str(self.paths.pulumi_home),
-            "PULUMI_BACKEND_URL": self.paths.backend.as_uri(),
+            # No sidecar files: the backend truncates them in place, and a checkpoint whose sidecar was cut off by a
+            # killed engine cannot be loaded any more.
+            "PULUMI_BACKEND_URL": f"{self.paths.backend.as_uri()}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "simulated",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
