@@ -87,6 +87,15 @@ def _translate(error: BaseException) -> list[UserError]:
     if type(error).__module__.startswith("local."):
         # The simulation's own refusals: their messages say what is wrong and mostly what to do.
         return [UserError(str(error), fix="`slipway local status` and `slipway local logs` say more")]
+    if isinstance(error, OSError) and error.filename is not None:
+        # Only files have names: a full disk, a read-only directory, a path that is a file.
+        return [
+            UserError(
+                f"the operating system refused: {error.strerror}",
+                where=str(error.filename),
+                fix="free or open up that place, or point SLIPWAY_STATE_DIR and SLIPWAY_CACHE_DIR somewhere else",
+            )
+        ]
     return [
         UserError(
             f"{type(error).__name__}: {error}" if str(error) else type(error).__name__,

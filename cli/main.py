@@ -39,7 +39,7 @@ app = typer.Typer(
 )
 
 
-def _version(*, wanted: bool) -> None:
+def _version(wanted: bool) -> None:  # noqa: FBT001 (Typer calls it with the option's value)
     if wanted:
         from importlib.metadata import version
 
@@ -50,7 +50,9 @@ def _version(*, wanted: bool) -> None:
 @app.callback()
 def root(
     *,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """GPU clusters, training and inference from one typed Pulumi program.
 
@@ -63,7 +65,6 @@ def root(
 
     Every command explains itself with examples: `slipway up --help`.
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
-    _version(wanted=version)
 
 
 for _name, (_, _summary) in VERBS.items():

@@ -1,5 +1,6 @@
 """A simulated environment from the outside: up, down, status, and what a shell needs to use it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -86,6 +87,9 @@ class LocalEnvironment:
             left = [f"process {identity.pid} does not end" for identity in dict.fromkeys(survivors)]
             left += self._objects_left()
             shutil.rmtree(self.paths.root, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                # The place of all environments goes with its last one.
+                self.paths.root.parent.rmdir()
             if self.paths.root.exists():
                 left.append(f"directory {self.paths.root} cannot be removed")
         return left

@@ -171,3 +171,22 @@ def test_output_to_a_pipe_or_with_no_color_holds_no_escape_codes() -> None:
     )
     assert b"\x1b[" not in done.stdout + done.stderr
     assert b"kube-apiserver" in done.stdout
+
+
+def test_the_version_is_printed_without_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == Exit.OK
+    assert capsys.readouterr().out.startswith("slipway 0.")
+
+
+def test_a_state_directory_that_cannot_be_made_is_one_clear_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a directory")
+    monkeypatch.setenv("SLIPWAY_STATE_DIR", str(in_the_way))
+    assert run(["local", "up"]) == Exit.FAILED
+    told = capsys.readouterr().err
+    assert "File exists" in told
+    assert str(in_the_way) in told
+    assert "SLIPWAY_STATE_DIR" in told
+    assert "Traceback" not in told
