@@ -94,7 +94,7 @@ def test_refresh_finds_no_drift(local: Sandbox) -> None:
     assert "no drift: the account is as the state says" in local.expect("refresh", "local").text
 
 
-def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_the_next_up(local: Sandbox) -> None:
+def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_up_with_refresh(local: Sandbox) -> None:
     with local.store() as store:
         (pool,) = [item.id for item in store.find("eks:Nodegroup") if "training" in item.id]
         (group,) = [item.id for item in store.find("logs:LogGroup") if item.id.endswith("/cluster")]
@@ -103,9 +103,7 @@ def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_the_next_
     told = local.expect("refresh", "local", status=3).text
     assert "scalingConfig.desiredSize: 4" in told
     assert "retentionInDays: 7" in told
-    # Looking changes nothing: the state must learn of it before `up` can see a difference to the program.
-    local.expect("refresh", "local", "--accept")
-    local.expect("up", "local", "--yes")
+    local.expect("up", "local", "--yes", "--refresh")
     (cluster,) = status(local)["clusters"]
     assert cluster["gpus"] == 32
     assert "no drift" in local.expect("refresh", "local").text

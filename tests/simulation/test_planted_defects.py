@@ -25,6 +25,7 @@ CLUSTER_ADDONS = "components/aws/cluster_addons.py"
 GPU_NODES = "components/aws/gpu_nodes.py"
 NODE_GROUP = "components/aws/node_group.py"
 STORAGE = "components/aws/storage.py"
+RESERVED = "fabric: efa\n    capacity: {kind: reservation, id: RESERVATION}"
 DEVICE_PLUGINS = "components/kubernetes/device_plugins.py"
 
 
@@ -72,7 +73,13 @@ CREATION = (
     ),
     Defect(
         name="role-without-a-policy",
-        edits=(Edit(NODE_GROUP, '("AmazonEKSWorkerNodePolicy", "AmazonEC2', '("AmazonEC2'),),
+        edits=(
+            Edit(
+                NODE_GROUP,
+                '("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")',
+                '("AmazonEC2ContainerRegistryPullOnly",)',
+            ),
+        ),
         expected=("NodeCreationFailure", "AmazonEKSWorkerNodePolicy"),
         status=FAILED,
         planned=True,
@@ -95,16 +102,23 @@ CREATION = (
         name="reservation-with-a-placement-group",
         edits=(
             Edit(CAPACITY, "if self.type.reserved:\n            return False\n        return", "return"),
-            Edit(SETTINGS, "fabric: efa", "fabric: efa\n    capacity: {kind: reservation, id: RESERVATION}"),
+            Edit(SETTINGS, "fabric: efa", RESERVED),
         ),
-        # EC2 says no more than this; that the same reservation serves the unpatched program is checked besides.
+        # EC2 says no more than this; the next defect shows that the same reservation serves the program as it is.
         expected=("InsufficientInstanceCapacity", "NodeGroup training"),
         status=FAILED,
     ),
     Defect(
         name="file-system-in-another-zone",
-        edits=(Edit(PLATFORM, "zone=item.zone,", "zone=network.zones[1],"),),
-        expected=("2 node(s) didn't match PersistentVolume's node affinity", "0 of 2 pods run"),
+        edits=(
+            Edit(PLATFORM, "zone=item.zone,", "zone=network.zones[1],"),
+            Edit(SETTINGS, "fabric: efa", RESERVED),
+        ),
+        expected=(
+            "training p5.48xlarge 2/2 16/16 H100 64/64 ready",
+            "2 node(s) didn't match PersistentVolume's node affinity",
+            "0 of 2 pods run",
+        ),
         status=NOT_READY,
     ),
 )
@@ -115,7 +129,7 @@ RUNNING = (
             Edit(DEVICE_PLUGINS, "in ((NVIDIA, nvidia, nvidia_values), (EFA", "in ((EFA"),
             Edit(DEVICE_PLUGINS, "efa, efa_values))", "efa, efa_values),)"),
         ),
-        expected=("2 nodes offer no nvidia.com/gpu: the NVIDIA device plugin is not running on them",),
+        expected=("0/16 H100", "the NVIDIA device plugin is not running", "Insufficient nvidia.com/gpu"),
         status=NOT_READY,
     ),
     Defect(
@@ -157,12 +171,26 @@ RUNNING = (
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """An account that holds nothing but a capacity reservation that somebody bought."""
+    """An account that holds nothing yet."""
     sandbox = Sandbox.copy(tmp_path_factory.mktemp("creation"))
     sandbox.shrink()
     sandbox.expect("local", "up")
     yield sandbox
     sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def reservation(fresh: Sandbox) -> str:
+    """Somebody has bought the machines of the GPU pool in advance."""
+    inputs = {
+        "availabilityZone": "us-east-1a",
+        "instanceCount": 2,
+        "instancePlatform": "Linux/UNIX",
+        "instanceType": "p5.48xlarge",
+        "instanceMatchCriteria": "targeted",
+    }
+    with fresh.another_caller() as cloud:
+        return cloud.create(RESERVATION, "bought", inputs).id
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +222,6 @@ def up(sandbox: Sandbox) -> Answer:
 def check(answer: Answer, defect: Defect) -> None:
     assert answer.status == defect.status, f"{answer.output}\n{answer.errors}"
     assert [text for text in defect.expected if text not in answer.text] == [], answer.text
-    assert "Traceback" not in answer.text
 
 
 def made_by_programs(sandbox: Sandbox) -> list[str]:
@@ -227,30 +254,16 @@ def test_settings_without_a_way_to_a_private_endpoint_are_refused_before_anythin
 
 
 @pytest.mark.parametrize("defect", CREATION, ids=lambda item: item.name)
-def test_what_the_cloud_refuses_ends_the_update_with_its_reason(fresh: Sandbox, defect: Defect) -> None:
+def test_what_the_cloud_refuses_ends_the_update_with_its_reason(
+    fresh: Sandbox, reservation: str, defect: Defect
+) -> None:
     plant(fresh, defect)
+    if "RESERVATION" in fresh.settings_file.read_text():
+        fresh.replace(SETTINGS, "RESERVATION", reservation)
     try:
-        if defect.name.startswith("reservation"):
-            fresh.replace(SETTINGS, "RESERVATION", reserve(fresh))
         check(up(fresh), defect)
-        if defect.name.startswith("reservation"):
-            fresh.restore(CAPACITY)
-            fresh.expect("up", "local", "--yes", "--no-wait")
     finally:
         lift(fresh, defect)
-
-
-def reserve(sandbox: Sandbox) -> str:
-    """Somebody buys a reservation for the GPU pool."""
-    inputs = {
-        "availabilityZone": "us-east-1a",
-        "instanceCount": 2,
-        "instancePlatform": "Linux/UNIX",
-        "instanceType": "p5.48xlarge",
-        "instanceMatchCriteria": "targeted",
-    }
-    with sandbox.another_caller() as cloud:
-        return cloud.create(RESERVATION, "bought", inputs).id
 
 
 @pytest.mark.parametrize("defect", RUNNING, ids=lambda item: item.name)
@@ -267,5 +280,5 @@ def test_what_only_shows_on_running_pods_ends_the_update_as_not_ready(running: S
         check(up(running), defect)
     finally:
         lift(running, defect)
-    if defect is not RUNNING[-1]:
-        running.expect("up", "local", "--yes")
+        if defect is not RUNNING[-1]:
+            running.slipway("up", "local", "--yes", "--timeout", READY_SECONDS)
