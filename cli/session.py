@@ -49,7 +49,10 @@ def _local_started(stack: Stack, console: Console) -> Engine:
     toolchain = ensure(console=console)
     environment = LocalEnvironment(stack.name)
     environment.up(console)
-    return _local(stack, toolchain, environment.variables())
+    # The Kubernetes provider leaves a kubeconfig there for every Helm release: it goes when the environment goes.
+    scratch = StatePaths.of(stack.name).root / "tmp"
+    scratch.mkdir(mode=0o700, exist_ok=True)
+    return _local(stack, toolchain, {**environment.variables(), "TMPDIR": str(scratch)})
 
 
 def _local(stack: Stack, toolchain: Toolchain, variables: Mapping[str, str]) -> Engine:
