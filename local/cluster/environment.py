@@ -87,11 +87,11 @@ class LocalEnvironment:
             left = [f"process {identity.pid} does not end" for identity in dict.fromkeys(survivors)]
             left += self._objects_left()
             shutil.rmtree(self.paths.root, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                # The place of all environments goes with its last one.
-                self.paths.root.parent.rmdir()
             if self.paths.root.exists():
                 left.append(f"directory {self.paths.root} cannot be removed")
+        with contextlib.suppress(OSError):
+            # The place of all environments goes with its last one.
+            self.paths.root.parent.rmdir()
         return left
 
     def status(self) -> Status:

@@ -17,7 +17,6 @@ def exclusive(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
     The file lies beside the environment's directory, because ``down`` removes the directory while it holds the lock.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _acquire(path, waiting)
     try:
         yield
@@ -39,6 +38,8 @@ def hold(path: Path) -> int | None:
 def _acquire(path: Path, waiting: Callable[[], None]) -> int:
     said = False
     while True:
+        # A former holder may also have removed the directory, when its environment was the last one there.
+        path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _MODE)
         # The former holder removed the file: a lock on what no longer has the name excludes nobody.
         if _try(descriptor) and _same(descriptor, path):
