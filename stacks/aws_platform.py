@@ -17,7 +17,7 @@ from components.aws.outputs import AwsClusterOutputs, DataLakeOutputs
 from components.aws.provider import provider as aws_provider
 from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
 from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs
-from components.tags import stack_tags
+from components.tags import TTL, stack_tags
 from stacks.places import AwsPlace
 from stacks.pool_rules import is_accelerated, lustre_shape
 from stacks.sections import CapacityBlock, LustreStorage, Pool, PublicAccess, Reservation, Spot, TunnelAccess
@@ -60,7 +60,9 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
     opts = pulumi.ResourceOptions(providers=[provider])
     network = _network(place, opts)
     cluster = _cluster(settings, place, network, opts)
-    pools = {pool.name: _pool(pool, cluster, network, tags, opts) for pool in settings.pools}
+    # A tag of machines is part of their launch template: to change one replaces every node, and a ttl is changed often.
+    marks = {key: value for key, value in tags.items() if key != TTL}
+    pools = {pool.name: _pool(pool, cluster, network, marks, opts) for pool in settings.pools}
     # Add-ons run on nodes that no taint repels; accelerated pools may still be waiting for capacity.
     plain = [pools[pool.name] for pool in settings.pools if not is_accelerated(pool)]
     addons = ClusterAddons(f"{settings.cluster.name}-addons", ClusterAddonsArgs(cluster=cluster, pools=plain), opts)

@@ -65,6 +65,22 @@ def _efa_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
             )
 
 
+@rule("capacity-one-zone", "pools", "place")
+def _capacity_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        bound = isinstance(pool.capacity, Reservation | CapacityBlock) or pool.placement_group
+        if bound and is_accelerated(pool) and pool.fabric != "efa" and len(_zones(settings, pool)) != 1:
+            yield report.problem(
+                "pools",
+                number,
+                "zones",
+                value=list(pool.zones),
+                what="a reservation or a cluster placement group has one zone; nodes in another would never start",
+                allowed="exactly one zone",
+                fix="name the zone of the reservation or of the placement group",
+            )
+
+
 @rule("efa-instance-type", "pools")
 def _efa_types(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, pool in enumerate(settings.pools):

@@ -60,6 +60,11 @@ class Capacity:
             return False
         return self.efa if self.placement_group is None else self.placement_group
 
+    @property
+    def one_zone(self) -> bool:
+        """Whether the machines must share a zone: a fabric, a reservation and a cluster placement group have one."""
+        return self.efa or self.type.reserved or self.creates_placement_group
+
 
 def capacity_problems(capacity: Capacity) -> list[str]:
     """What EC2 or EKS would refuse about where the machines come from."""
@@ -99,7 +104,7 @@ def size_problems(nodes: int, minimum: int, maximum: int) -> list[str]:
 
 
 def zone_problems(zones: Sequence[str], network_zones: Sequence[str], *, one: bool) -> list[str]:
-    """What is wrong with a pool's zones; ``one`` when its fabric cannot cross zones."""
+    """What is wrong with a pool's zones; ``one`` when its fabric or its capacity cannot cross zones."""
     problems = [
         f"zone {zone!r} is not one of the network's zones ({', '.join(network_zones)})"
         for zone in zones
@@ -107,7 +112,7 @@ def zone_problems(zones: Sequence[str], network_zones: Sequence[str], *, one: bo
     ]
     if one and len(zones) != 1:
         problems.append(
-            f"EFA works inside one zone only, but the pool names {len(zones) or 'no'} zones: set zones to the one zone "
-            "that has the machines"
+            "EFA, reservations and placement groups work inside one zone only, but the pool names "
+            f"{len(zones) or 'no'} zones: set zones to the one zone that has the machines"
         )
     return problems

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-from pulumi_aws import cloudwatch, eks, kms
+from pulumi_aws import cloudwatch, eks, kms, vpc
 
 from components import tokens, versions
 from components.aws.access import admin_key, admin_problems, endpoint_access_problems
@@ -77,7 +77,7 @@ class Cluster(pulumi.ComponentResource):
         log_group = self._create_log_group(name, args, physical, key)
         role = self._create_role(name, args)
         cluster = self._create_cluster(name, args, physical=physical, role=role, key=key, log_group=log_group)
-        admins = self._create_admins(name, args, cluster)
+        admins = [*self._create_admins(name, args, cluster), *self._create_private_way(name, args, cluster)]
         addons = self._create_addons(name, args, cluster)
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
@@ -172,6 +172,27 @@ class Cluster(pulumi.ComponentResource):
                 )
             )
         return grants
+
+    def _create_private_way(self, name: str, args: ClusterArgs, cluster: eks.Cluster) -> list[pulumi.Resource]:
+        # The private endpoint wears the cluster security group, which admits nodes only: a runner or a proxy in the
+        # network would wait for ever (EKS user guide, cluster endpoint: accessing a private only API server).
+        if args.endpoint_public_access:
+            return []
+        logical = f"{name}-private-endpoint"
+        group = cluster.vpc_config.apply(lambda config: str(config.cluster_security_group_id))
+        return [
+            vpc.SecurityGroupIngressRule(
+                logical,
+                security_group_id=group,
+                description="API server from the network",
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                cidr_ipv4=args.network.cidr,
+                tags=resource_tags(logical),
+                opts=self._options,
+            )
+        ]
 
     def _create_addons(self, name: str, args: ClusterArgs, cluster: eks.Cluster) -> list[pulumi.Resource]:
         addons: list[pulumi.Resource] = []

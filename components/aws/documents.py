@@ -158,13 +158,16 @@ def flow_log_trust_document(account_id: str, region: str) -> str:
 def flow_log_document(account_id: str, region: str, log_group: str) -> str:
     """Lets flow logs write to ``log_group`` and to no other."""
     arn = log_group_arn(account_id, region, log_group)
+    every = log_group_arn(account_id, region, "*")
     return _text(
         {
             "Sid": "Write",
             "Effect": "Allow",
             "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
             "Resource": [arn, f"{arn}:*"],
-        }
+        },
+        # Flow logs look for their group by listing; without this they end in "Access error" (VPC user guide).
+        {"Sid": "Find", "Effect": "Allow", "Action": "logs:DescribeLogGroups", "Resource": every},
     )
 
 

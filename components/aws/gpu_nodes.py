@@ -252,7 +252,8 @@ def _capacity(args: GpuNodePoolArgs) -> Capacity:
 
 
 def _problems(args: GpuNodePoolArgs) -> list[str]:
-    problems = capacity_problems(_capacity(args))
+    capacity = _capacity(args)
+    problems = capacity_problems(capacity)
     try:
         kind = instance(args.instance_type)
         if kind.accelerator_kind is AcceleratorKind.NONE:
@@ -264,5 +265,5 @@ def _problems(args: GpuNodePoolArgs) -> list[str]:
     minimum = args.nodes if args.min_nodes is None else args.min_nodes
     maximum = max(args.nodes, 1) if args.max_nodes is None else args.max_nodes
     problems += size_problems(args.nodes, minimum, maximum)
-    problems += zone_problems(args.zones, args.network.zones, one=args.efa)
+    problems += zone_problems(args.zones, args.network.zones, one=capacity.one_zone)
     return problems + shared_problems(args.labels, args.taints or (), args.root_volume_gib, args.instance_type)

@@ -7,8 +7,12 @@ import pulumi
 from pulumi_aws import iam
 
 from components.aws.partition import managed_policy
+from components.naming import Service, physical_name
 from components.ordering import ready
 from components.tags import resource_tags
+
+AUTONAME_SUFFIX = 8
+"""A hyphen and seven hexadecimal digits."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +45,14 @@ def create_role(
         documents: Inline policies by a stable key.
     """
     options = pulumi.ResourceOptions(parent=parent)
-    role = iam.Role(name, assume_role_policy=trust, description=description, tags=resource_tags(name), opts=options)
+    role = iam.Role(
+        name,
+        name=_physical(name),
+        assume_role_policy=trust,
+        description=description,
+        tags=resource_tags(name),
+        opts=options,
+    )
     grants: list[pulumi.Resource] = [
         iam.RolePolicyAttachment(
             f"{name}-{policy.rsplit('/', 1)[-1]}",
@@ -56,3 +67,10 @@ def create_role(
         for key, document in (documents or {}).items()
     ]
     return Role(arn=ready(role.arn, *grants), name=role.name)
+
+
+def _physical(name: str) -> str | None:
+    """None, for a name of Pulumi's making, unless that would break IAM's limit: Pulumi refuses instead of cutting."""
+    if len(name) + AUTONAME_SUFFIX <= Service.IAM_ROLE.value.length:
+        return None
+    return physical_name(Service.IAM_ROLE, pulumi.get_project(), pulumi.get_stack(), name)

@@ -103,5 +103,7 @@ class LustreVolume(pulumi.ComponentResource):
             f"{name}-claim",
             metadata={"name": args.claim, "namespace": args.namespace},
             spec=spec,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[volume]),
+            # Kubernetes refuses to resize a claim that no class provisions; a file system that grew must not fail the
+            # update, and the size of a static claim is a formality.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[volume], ignore_changes=["spec.resources"]),
         )

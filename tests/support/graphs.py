@@ -122,6 +122,8 @@ def _block(item: RecordedResource, known: Sequence[tuple[str, str]]) -> str:
     lines = [f"{item.type}  {item.name}  (in {parent}{', protected' if item.protect else ''})"]
     for path, value in _leaves("", item.inputs):
         text = "[secret]" if path.split(".")[0] in item.secrets else str(value)
+        if path.endswith(".mountname"):
+            text = "<mount name>"
         for made_up, name in known:
             text = text.replace(made_up, f"<{name}>")
         lines.append(f"    {path} = {text}" if "\n" not in text else f"    {path} =\n{_indented(text)}")

@@ -60,6 +60,9 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
     """Variables of the container; what the spec says wins over the kit's own."""
     values = {
         "PYTHONUNBUFFERED": "1",
+        # The user is in no passwd file and the root is read-only: compilers put their caches below these.
+        "HOME": "/tmp",  # noqa: S108 -- the container's own
+        "USER": "trainer",
         # One thread pool per process: torchrun's own default is 1, PyTorch's is every core of the node.
         "OMP_NUM_THREADS": str(max(1, cpus(spec) // spec.share.accelerators)),
         "NCCL_DEBUG": "WARN",

@@ -14,6 +14,8 @@ Manifest = dict[str, Any]
 
 RENDEZVOUS_PORT = 29400
 """torchrun's default for the c10d backend."""
+CLUSTER_DOMAIN = "cluster.local"
+"""What EKS, GKE, AKS and kubeadm call a cluster's DNS domain."""
 CONFIGURATION_EXIT_CODES = (2, 64, 78, 126, 127)
 """A second attempt ends the same way: 2 usage (argparse, torchrun), 64 and 78 EX_USAGE and EX_CONFIG of sysexits.h,
 126 and 127 command not executable and not found."""
@@ -92,8 +94,9 @@ def command(spec: TrainingSpec) -> list[str]:
         "--rdzv-backend=c10d",
         f"--rdzv-endpoint={rendezvous_endpoint(spec)}",
         f"--rdzv-id={spec.run}",
-        # Pods of a large run start minutes apart while images are pulled.
-        "--rdzv-conf=join_timeout=900,last_call_timeout=60",
+        # Pods of a large run start minutes apart while images are pulled. read_timeout is how long a pod waits for the
+        # store of index 0; torchrun's default of 60 s would cost the early pods an attempt each.
+        "--rdzv-conf=join_timeout=900,last_call_timeout=60,read_timeout=600",
         "--local-addr=$(POD_IP)",
         f"--max-restarts={spec.max_restarts}",
         spec.script,
@@ -102,8 +105,12 @@ def command(spec: TrainingSpec) -> list[str]:
 
 
 def rendezvous_endpoint(spec: TrainingSpec) -> str:
-    """Host and port of the pod of index 0: an Indexed Job names it ``<job>-0`` under the Service's domain."""
-    return f"{spec.run}-0.{spec.run}.{spec.namespace}.svc:{RENDEZVOUS_PORT}"
+    """Host and port of the pod of index 0: an Indexed Job names it ``<job>-0`` under the Service's domain.
+
+    The full name, as the kubelet writes it into that pod's own hosts file: torchrun hosts the store only where this
+    name is the machine's own, and asks before the cluster's DNS may know it (elastic/rendezvous/utils.py).
+    """
+    return f"{spec.run}-0.{spec.run}.{spec.namespace}.svc.{CLUSTER_DOMAIN}:{RENDEZVOUS_PORT}"
 
 
 def failure_policy() -> Manifest:

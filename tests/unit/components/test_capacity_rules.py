@@ -82,3 +82,17 @@ def test_a_fabric_pool_names_exactly_one_zone_of_the_network() -> None:
     assert "names 2 zones" in zone_problems(zones, zones, one=True)[0]
     assert zone_problems((), zones, one=False) == []
     assert "'us-east-1f' is not one of the network's zones" in zone_problems(("us-east-1f",), zones, one=True)[0]
+
+
+@pytest.mark.parametrize("change", [{"type": CapacityType.RESERVATION}, {"placement_group": True}, {"efa": True}])
+def test_what_has_one_zone_is_asked_for_one(change: dict[str, CapacityType | bool]) -> None:
+    plain = Capacity(
+        type=CapacityType.ON_DEMAND,
+        reservation_id=None,
+        reservation_placement_group=None,
+        confirm_block=False,
+        placement_group=None,
+        efa=False,
+    )
+    values = {**vars(plain), **change}
+    assert (plain.one_zone, Capacity(**values).one_zone) == (False, True)

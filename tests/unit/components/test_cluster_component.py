@@ -195,3 +195,15 @@ def test_bad_addon_arguments_are_refused(addons: tuple[str, ...], taints: tuple[
 
     with pytest.raises(ValueError, match=says):
         record(program, packages={})
+
+
+def test_a_private_endpoint_answers_the_network_and_a_public_cluster_opens_nothing_there() -> None:
+    rule = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+
+    def ways(recording: Recording) -> list[tuple[object, ...]]:
+        found = [item for item in recording.resources if item.type == rule and item.name == "main-private-endpoint"]
+        return [(item.inputs["cidrIpv4"], item.inputs["fromPort"], item.inputs["toPort"]) for item in found]
+
+    private = built(lambda args: replace(args, endpoint_public_access=False, public_access_cidrs=()))
+    public = built(lambda args: replace(args, endpoint_public_access=True, public_access_cidrs=("203.0.113.0/24",)))
+    assert (ways(private), ways(public)) == ([(network_args().cidr, 443, 443)], [])

@@ -97,3 +97,7 @@ def test_services_that_assume_roles_for_an_account_prove_which_one() -> None:
     assert pods["Action"] == ["sts:AssumeRole", "sts:TagSession"]
     (plain,) = statements(documents.trust_document("eks.amazonaws.com"))
     assert "Condition" not in plain
+
+
+def test_flow_logs_may_find_the_group_that_they_write_to() -> None:
+    assert "logs:DescribeLogGroups" in actions(documents.flow_log_document("123456789012", "eu-west-1", "/aws/vpc/a"))

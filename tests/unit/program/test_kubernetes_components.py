@@ -68,17 +68,21 @@ def declared(build: Callable[[], object]) -> Recording:
 
 # --- the provider --------------------------------------------------------------------------------------------------
 def test_an_unknown_kubeconfig_does_not_replace_the_provider() -> None:
-    cluster = ClusterOutputs(
-        name="main",
-        cluster_name=known("slipway-test-main"),
-        endpoint=known("https://x"),
-        certificate_authority=known("QQ=="),
-        kubeconfig=known("{}"),
-        identifier="aws/000000000000/us-east-1/slipway-test-main",
-        kubernetes_version="1.36",
-        oidc_issuer=known(""),
-    )
-    made = declared(lambda: provider("kubernetes", cluster)).get("pulumi:providers:kubernetes")
+    def build() -> None:
+        # In here, because an Output belongs to the event loop of its program.
+        cluster = ClusterOutputs(
+            name="main",
+            cluster_name=known("slipway-test-main"),
+            endpoint=known("https://x"),
+            certificate_authority=known("QQ=="),
+            kubeconfig=known("{}"),
+            identifier="aws/000000000000/us-east-1/slipway-test-main",
+            kubernetes_version="1.36",
+            oidc_issuer=known(""),
+        )
+        provider("kubernetes", cluster)
+
+    made = declared(build).get("pulumi:providers:kubernetes")
     assert made.inputs["clusterIdentifier"] == "aws/000000000000/us-east-1/slipway-test-main"
     assert made.inputs["enableServerSideApply"] in (True, "true")
     assert "deleteUnreachable" not in made.inputs, (
@@ -247,6 +251,7 @@ def test_pods_with_the_volume_land_in_its_zone() -> None:
 def test_the_claim_binds_to_its_own_volume_and_never_makes_another() -> None:
     made = volume()
     claim = made.get("kubernetes:core/v1:PersistentVolumeClaim")
+    assert claim.options["ignoreChanges"] == ["spec.resources"], "a file system that grew must not fail the update"
     assert claim.inputs["spec"]["storageClassName"] == "", "absent would mean the default class"
     assert (
         claim.inputs["spec"]["volumeName"] == made.get("kubernetes:core/v1:PersistentVolume").inputs["metadata"]["name"]

@@ -102,6 +102,13 @@ def test_the_provider_refuses_every_other_account(local: Recording) -> None:
     assert "slipway/local" in str(provider["defaultTags"])
 
 
+def test_a_longer_life_of_the_stack_replaces_no_node(local: Recording) -> None:
+    templates = [item for item in local.resources if item.type == "aws:ec2/launchTemplate:LaunchTemplate"]
+    tags = [spec["tags"] for item in templates for spec in item.inputs["tagSpecifications"]]
+    assert len(tags) == 6, "instance, volume and interface of two pools"
+    assert all("slipway:ttl" not in each and each["owner"] == "platform-team" for each in tags)
+
+
 def test_the_stack_stays_under_300_resources(local: Recording) -> None:
     assert len(local.resources) < 300, "a stack is one cluster in one place"
 

@@ -199,6 +199,11 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         [("slipway:pools[0].zones[0]", "pool-zone-in-network")],
     ),
     (
+        "a placement group over three zones",
+        both(put("pools.1.fabric", "none"), put("pools.1.zones", []), put("pools.1.placementGroup", True)),
+        [("slipway:pools[1].zones", "capacity-one-zone"), ("slipway:storage[0].zone", "storage-zone")],
+    ),
+    (
         "a reservation in a placement group",
         both(put("pools.1.capacity", RESERVATION), put("pools.1.placementGroup", True)),
         [("slipway:pools[1].placementGroup", "reservation-with-placement-group")],

@@ -78,7 +78,7 @@ def test_shared_memory_is_eight_gib_for_each_process(pod: dict[str, Any], contai
 def test_processes_meet_at_the_pod_of_index_zero(container: dict[str, Any]) -> None:
     command = container["command"]
     assert command[0] == "torchrun"
-    assert f"--rdzv-endpoint={SPEC.run}-0.{SPEC.run}.research.svc:29400" in command
+    assert f"--rdzv-endpoint={SPEC.run}-0.{SPEC.run}.research.svc.cluster.local:29400" in command
     assert {"--nnodes=4", "--nproc-per-node=8", "--rdzv-backend=c10d", f"--rdzv-id={SPEC.run}"} <= set(command)
     assert command[-2:] == ["train.py", "--steps=100"], "the script's own arguments come after the script"
 
@@ -221,3 +221,10 @@ def test_a_pool_without_fabric_and_accelerators_still_makes_a_pod() -> None:
 
 
 HASH = "49af6152"
+
+
+def test_early_pods_wait_for_the_store_and_caches_have_a_writable_home(container: dict[str, Any]) -> None:
+    rendezvous = next(word for word in container["command"] if word.startswith("--rdzv-conf="))
+    assert "read_timeout=600" in rendezvous, "torchrun's own 60 s would cost each early pod an attempt"
+    values = {item["name"]: item.get("value") for item in container["env"]}
+    assert (values["HOME"], values["USER"]) == ("/tmp", "trainer")  # noqa: S108 -- the container's own
