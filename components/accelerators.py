@@ -69,6 +69,8 @@ class InstanceType:
     max_efa_interfaces: int
     architecture: str
     """``x86_64`` or ``arm64``."""
+    local_nvme_gb: int
+    """All local NVMe disks of the machine together, GB (10^9 bytes); 0 where there are none."""
 
     @property
     def efa_interfaces(self) -> int:
@@ -120,6 +122,7 @@ def catalogue() -> Mapping[str, InstanceType]:
             network_cards=_cards(cards),
             max_efa_interfaces=int(cards[0]["max_efa_interfaces"]),
             architecture=row["architecture"],
+            local_nvme_gb=int(row["local_nvme_gb"]),
         )
     return MappingProxyType(types)
 

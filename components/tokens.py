@@ -17,6 +17,7 @@ TOKENS = MappingProxyType(
         "components.kubernetes.device_plugins.DevicePlugins": "slipway:kubernetes:DevicePlugins",
         "components.kubernetes.lustre_volume.LustreVolume": "slipway:kubernetes:LustreVolume",
         "components.kubernetes.namespaces.TeamNamespace": "slipway:kubernetes:TeamNamespace",
+        "components.kubernetes.team_directories.TeamDirectories": "slipway:kubernetes:TeamDirectories",
         "workloads.deploy.TrainingRun": "slipway:workloads:TrainingRun",
     }
 )

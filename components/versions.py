@@ -66,6 +66,9 @@ IMAGES = MappingProxyType(
     {
         # renovate: datasource=docker depName=pytorch/pytorch
         "pytorch": "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime",
+        # renovate: datasource=docker depName=busybox
+        "shell": "busybox:1.37.0",
     }
 )
-"""Images by purpose; the PyTorch tag is the one of kubeflow/trainer v2.3.0's runtime (2026-08-21), not read live."""
+"""Images by purpose; the PyTorch tag is the one of kubeflow/trainer v2.3.0's runtime (2026-08-21), busybox's the
+newest that public repositories name; neither was read live."""

@@ -191,8 +191,7 @@ def _storage(
     opts: pulumi.ResourceOptions,
 ) -> StorageOutputs:
     repositories = {
-        # The path is unique in the file system, and stays the same when a repository is added before it.
-        repository.path.strip("/").replace("/", "-"): DataRepository(
+        repository.key: DataRepository(
             s3_uri=pulumi.Output.concat(lake.uri, "/", repository.prefix.rstrip("/")),
             path=repository.path,
             auto_export=repository.auto_export,

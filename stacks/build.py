@@ -8,6 +8,7 @@ from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArg
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider as kubernetes_provider
+from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import PoolOutputs
 from stacks.aws_platform import Platform, aws_platform
 from stacks.exports import AccessExport, ClusterExport, Exports, PoolExport, StorageExport, TrainingExport
@@ -43,11 +44,16 @@ def build(settings: Settings) -> Exports:
         for team in settings.teams
         for storage in team.storage
     }
+    directories = {
+        item.name: _directories(item.name, platform, settings.teams, opts)
+        for item in settings.storage
+        if any(item.name in team.storage for team in settings.teams)
+    }
     runs = []
     for run in settings.training:
         ready = [platform.dns, plugins.ready, namespaces[run.team].ready]
         if run.storage is not None:
-            ready.append(claims[run.team, run.storage])
+            ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
     return _exports(settings, platform, runs)
 
@@ -84,6 +90,16 @@ def _volume(team: str, storage: str, platform: Platform, namespace: Waitable, op
         ready=[platform.storage_drivers[source.driver]],
     )
     return LustreVolume(f"{team}-{storage}", args, opts).claim
+
+
+def _directories(storage: str, platform: Platform, teams: Sequence[Team], opts: pulumi.ResourceOptions) -> Waitable:
+    source = platform.storage[storage]
+    args = TeamDirectoriesArgs(
+        storage=source,
+        teams=[team.name for team in teams if storage in team.storage],
+        ready=[platform.storage_drivers[source.driver], *(pool.ready for pool in platform.pools.values())],
+    )
+    return TeamDirectories(f"{storage}-directories", args, opts).ready
 
 
 def _training(

@@ -285,6 +285,28 @@ def _repositories_have_a_lake(settings: "Settings", report: Report) -> Iterator[
             )
 
 
+@rule("repository-name", "storage")
+def _repositories_have_names_of_their_own(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, item in enumerate(settings.storage):
+        paths = [repository.path for repository in item.data_repositories]
+        keys = [repository.key for repository in item.data_repositories]
+        for position, key in enumerate(keys):
+            # The same path twice is told by the rule below.
+            others = [path for path, other in zip(paths[:position], keys, strict=False) if other == key]
+            if others and paths[position] not in others:
+                yield report.problem(
+                    "storage",
+                    number,
+                    "dataRepositories",
+                    position,
+                    "path",
+                    value=paths[position],
+                    what=f"this path and {others[0]} would give two associations one name ({key})",
+                    allowed="paths that differ in more than a slash for a hyphen",
+                    fix="rename one of them",
+                )
+
+
 @rule("repository-overlap", "storage")
 def _repositories_are_apart(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, item in enumerate(settings.storage):

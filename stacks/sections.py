@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator
 
+from components.kubernetes.names import STORAGE_NAMESPACE_PREFIX
 from stacks.fields import (
     AbsolutePath,
     AwsPrincipalArn,
@@ -219,6 +220,11 @@ class DataRepository(Section):
     auto_export: Flag = False
     """Whether changed files are written back to the lake."""
 
+    @property
+    def key(self) -> str:
+        """Part of the association's name: it stays the same when a repository is added before this one."""
+        return self.path.strip("/").replace("/", "-")
+
 
 class LustreStorage(Section):
     """FSx for Lustre. Which sizes go with which speeds is checked by the component's own rules."""
@@ -261,11 +267,11 @@ class Team(Section):
 
     @model_validator(mode="after")
     def _namespace_is_free(self) -> "Team":
-        if self.name.startswith("kube-") or self.name in ("default", "gpu-system"):
+        if self.name.startswith(("kube-", STORAGE_NAMESPACE_PREFIX)) or self.name in ("default", "gpu-system"):
             raise refusal(
                 "namespace-reserved",
                 "this namespace belongs to the cluster",
-                allowed="a name of your own, not default, gpu-system or kube-…",
+                allowed="a name of your own, not default, gpu-system, kube-… or slipway-storage-…",
                 fix="rename the team",
                 at=("name",),
             )

@@ -92,5 +92,8 @@ class TrainingSpec:
 
     @property
     def checkpoint_directory(self) -> str | None:
-        """Where the run keeps checkpoints, and finds those of earlier runs of its name."""
-        return f"{self.mount.path}/checkpoints/{self.name}" if self.mount else None
+        """Where the run keeps checkpoints, and finds those of earlier runs of its name.
+
+        In the team's directory: the file system's root belongs to root, and runs do not run as root.
+        """
+        return f"{self.mount.path}/{self.namespace}/checkpoints/{self.name}" if self.mount else None

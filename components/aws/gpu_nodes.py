@@ -29,6 +29,7 @@ from components.aws.node_group import (
     shared_problems,
 )
 from components.aws.outputs import AwsClusterOutputs
+from components.aws.user_data import encoded, user_data
 from components.outputs import AcceleratorKind, NetworkOutputs, PoolOutputs, Taint
 from components.problems import refuse
 from components.tags import resource_tags
@@ -149,6 +150,7 @@ class GpuNodePool(pulumi.ComponentResource):
             capacity_reservation_specification=_reservation(args),
             instance_market_options=_market(args),
             tag_specifications=instance_tags(name, args.tags),
+            user_data=encoded(user_data(kind, efa=args.efa)),
             update_default_version=True,
             tags=resource_tags(f"{name}-template"),
             opts=self._options,

@@ -13,6 +13,7 @@ from components.ordering import after
 from components.outputs import StorageOutputs
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
+LABELS = {"app.kubernetes.io/managed-by": "slipway"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,23 +23,17 @@ class LustreVolumeArgs:
     storage: StorageOutputs
     namespace: pulumi.Input[str]
     namespace_name: str
-    """The same as plain text: volumes are cluster-wide, and their names carry it."""
+    """The same as plain text."""
     claim: str
     ready: Sequence[pulumi.Output[str] | pulumi.Resource] = ()
 
 
-def volume_name(namespace: str, claim: str) -> str:
-    """The persistent volume's name. One volume serves one claim, so every namespace has its own."""
-    return f"{namespace}-{claim}"
-
-
-def volume_spec(args: LustreVolumeArgs, *, handle: pulumi.Input[str]) -> dict[str, Any]:
+def static_volume(storage: StorageOutputs, *, namespace: str, claim: str) -> dict[str, Any]:
     """Spec of a statically provisioned volume (aws-fsx-csi-driver, static provisioning).
 
     Retain: the file system outlives the cluster's view of it. The claim is reserved, so that no other one binds.
     """
-    storage = args.storage
-    spec: dict[str, Any] = {
+    return {
         "capacity": {"storage": gibibytes(storage.capacity_gib)},
         "volumeMode": "Filesystem",
         "accessModes": ["ReadWriteMany"],
@@ -48,29 +43,38 @@ def volume_spec(args: LustreVolumeArgs, *, handle: pulumi.Input[str]) -> dict[st
         "claimRef": {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
-            "name": args.claim,
-            "namespace": args.namespace_name,
+            "name": claim,
+            "namespace": namespace,
         },
-        "csi": {"driver": storage.driver, "volumeHandle": handle, "volumeAttributes": dict(storage.attributes)},
+        "csi": {"driver": storage.driver, "volumeHandle": storage.handle, "volumeAttributes": dict(storage.attributes)},
     }
+
+
+def volume_spec(args: LustreVolumeArgs) -> dict[str, Any]:
+    """The team's volume: as above, and for nodes of the file system's zone."""
+    storage = args.storage
+    spec = static_volume(storage, namespace=args.namespace_name, claim=args.claim)
     if storage.zone is not None:
         term = {"matchExpressions": [{"key": ZONE_LABEL, "operator": "In", "values": [storage.zone]}]}
         spec["nodeAffinity"] = {"required": {"nodeSelectorTerms": [term]}}
     return spec
 
 
-def claim_spec(args: LustreVolumeArgs) -> dict[str, Any]:
+def claim_spec(storage: StorageOutputs, volume: pulumi.Input[str]) -> dict[str, Any]:
     """Spec of the claim: an empty storage class keeps the default class from making a second file system."""
     return {
         "accessModes": ["ReadWriteMany"],
         "storageClassName": "",
-        "volumeName": volume_name(args.namespace_name, args.claim),
-        "resources": {"requests": {"storage": gibibytes(args.storage.capacity_gib)}},
+        "volumeName": volume,
+        "resources": {"requests": {"storage": gibibytes(storage.capacity_gib)}},
     }
 
 
 class LustreVolume(pulumi.ComponentResource):
-    """A static persistent volume and its claim. Holds no data itself: deleting it leaves the file system alone."""
+    """A static persistent volume and its claim. Holds no data itself: deleting it leaves the file system alone.
+
+    Another file system or zone replaces both; a claim goes only when no running pod mounts it any more.
+    """
 
     claim: pulumi.Output[str]
     volume: pulumi.Output[str]
@@ -84,13 +88,12 @@ class LustreVolume(pulumi.ComponentResource):
         self.register_outputs({"claim": self.claim, "volume": self.volume})
 
     def _create_volume(self, name: str, args: LustreVolumeArgs) -> k8s.core.v1.PersistentVolume:
-        spec: Any = volume_spec(args, handle=args.storage.handle)
+        spec: Any = volume_spec(args)
         return k8s.core.v1.PersistentVolume(
             f"{name}-volume",
-            metadata={
-                "name": volume_name(args.namespace_name, args.claim),
-                "labels": {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/storage": args.storage.name},
-            },
+            # Named by Pulumi: nearly nothing of a volume can be changed, and a bound one cannot be deleted before its
+            # claim. The replacement's new name is what has the claim, which names its volume, replaced as well.
+            metadata={"labels": {**LABELS, "slipway.dev/storage": args.storage.name}},
             spec=spec,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after(args.storage.ready, *args.ready)),
         )
@@ -98,7 +101,7 @@ class LustreVolume(pulumi.ComponentResource):
     def _create_claim(
         self, name: str, args: LustreVolumeArgs, volume: k8s.core.v1.PersistentVolume
     ) -> k8s.core.v1.PersistentVolumeClaim:
-        spec: Any = claim_spec(args)
+        spec: Any = claim_spec(args.storage, volume.metadata.name)
         return k8s.core.v1.PersistentVolumeClaim(
             f"{name}-claim",
             metadata={"name": args.claim, "namespace": args.namespace},

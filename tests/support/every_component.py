@@ -6,6 +6,7 @@ from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArg
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider
+from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from tests.support.aws_components import Platform, aws_platform
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.specs import ClaimMount, NodeShare, TrainingSpec
@@ -39,5 +40,8 @@ def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
             storage=platform.lustre.outputs, namespace=team.namespace, namespace_name="research", claim="scratch"
         ),
         opts,
+    )
+    TeamDirectories(
+        "scratch-directories", TeamDirectoriesArgs(storage=platform.lustre.outputs, teams=["research"]), opts
     )
     TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)

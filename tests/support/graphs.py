@@ -10,11 +10,12 @@ from local.cloud.recording import RecordedResource
 _RANDOM = re.compile(
     r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"  # keys
     r"|(?<=-)[0-9a-f]{17}"  # vpc-…, subnet-…
-    r"|(?<=-)[0-9a-f]{7}(?![0-9a-z])"  # the end of a name that the provider made up
+    r"|(?<=-)[0-9a-f]{7,8}(?![0-9a-z])"  # the end of a name that a provider made up
 )
 _MOUNT_NAME = re.compile(r"[0-9a-z]{8}")
 _THOUSANDS = re.compile(r"([1-9][0-9]*)k")
 _ABSENT = "(absent)"
+_AUTONAMED = "pulumi.com/autonamed"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 KUBERNETES = "kubernetes:"
 
@@ -82,7 +83,7 @@ def as_the_engine_keeps_it(row: Row) -> Row:
     """
     inputs = {key: value for key, value in row.inputs.items() if key != "__defaults"}
     if row.type.startswith(KUBERNETES):
-        inputs = _tidy(inputs)
+        inputs = _without_made_up_name(_tidy(inputs))
     if row.type == RELEASE:
         inputs.pop("compat", None)
         inputs["repositoryOpts"] = "the mirror"
@@ -100,6 +101,17 @@ def _tidy(value: Any) -> Any:
     return value
 
 
+def _without_made_up_name(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The Kubernetes provider marks objects that it named itself."""
+    metadata = dict(inputs.get("metadata") or {})
+    annotations = dict(metadata.pop("annotations", {}))
+    if annotations.pop(_AUTONAMED, None):
+        metadata.pop("name")
+    if annotations:
+        metadata["annotations"] = annotations
+    return {**inputs, "metadata": metadata} if metadata else {key: inputs[key] for key in inputs if key != "metadata"}
+
+
 def listing(resources: Sequence[RecordedResource]) -> str:
     """A graph as text to review: one block per resource, in the order of its names; references by logical name."""
     known = sorted(_names(resources).items(), key=lambda pair: -len(pair[0]))
@@ -111,9 +123,13 @@ def _names(resources: Sequence[RecordedResource]) -> dict[str, str]:
     """Made-up text -> the logical name that stands for it."""
     found: dict[str, str] = {}
     for item in resources:
+        if not item.custom:
+            continue
         for text in (item.id, *_texts(item.outputs)):
             for random in _RANDOM.findall(text):
-                found.setdefault(random, item.name)
+                # A run's name ends in a hash of its content, which is no chance: it shows, and must.
+                if random not in item.name:
+                    found.setdefault(random, item.name)
     return found
 
 

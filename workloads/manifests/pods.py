@@ -126,8 +126,8 @@ def volumes(spec: TrainingSpec) -> tuple[list[Part], list[Part]]:
 def container(spec: TrainingSpec, profile: FabricProfile, command: Sequence[str], mounts: Sequence[Part]) -> Part:
     """The one container.
 
-    Pod security ``restricted`` holds with a fabric too: the node's container runtime sets no limit on locked memory,
-    so that registering memory for RDMA needs no IPC_LOCK.
+    Pod security ``restricted`` holds with a fabric too: pools with a fabric lift their container runtime's limit on
+    locked memory, so that registering memory for RDMA needs no IPC_LOCK.
     """
     return {
         "name": CONTAINER,

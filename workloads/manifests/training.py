@@ -16,9 +16,9 @@ RENDEZVOUS_PORT = 29400
 """torchrun's default for the c10d backend."""
 CLUSTER_DOMAIN = "cluster.local"
 """What EKS, GKE, AKS and kubeadm call a cluster's DNS domain."""
-CONFIGURATION_EXIT_CODES = (2, 64, 78, 126, 127)
-"""A second attempt ends the same way: 2 usage (argparse, torchrun), 64 and 78 EX_USAGE and EX_CONFIG of sysexits.h,
-126 and 127 command not executable and not found."""
+CONFIGURATION_EXIT_CODES = (2,)
+"""torchrun refused its own arguments (argparse): a second attempt ends the same way. The script's codes never get here:
+torchrun ends with 1 whatever its children ended with, so a mistake in the script costs its attempts."""
 
 RUN_LABEL = "slipway.dev/run"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -116,8 +116,8 @@ def rendezvous_endpoint(spec: TrainingSpec) -> str:
 def failure_policy() -> Manifest:
     """What a failed pod means, first match first.
 
-    A pod that the cluster took away (preemption, drain, node repair) costs no attempt; a mistake in the configuration
-    ends the run at once instead of repeating it on every node.
+    A pod that the cluster took away (preemption, drain, node repair) costs no attempt; arguments that
+    torchrun refuses end the run at once instead of being refused again on every node.
     """
     return {
         "rules": [

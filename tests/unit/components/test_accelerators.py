@@ -12,6 +12,16 @@ def rows(file: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(line for line in lines if not line.startswith("#"))
 
 
+def test_local_disks_are_known_by_type() -> None:
+    names = ("p5.48xlarge", "p4d.24xlarge", "g6e.xlarge", "inf2.xlarge")
+    assert {name: instance(name).local_nvme_gb for name in names} == {
+        "p5.48xlarge": 30400,
+        "p4d.24xlarge": 8000,
+        "g6e.xlarge": 250,
+        "inf2.xlarge": 0,
+    }
+
+
 def test_every_row_of_the_table_is_in_the_catalogue_with_its_own_figures() -> None:
     wrong = [
         row["instance_type"]

@@ -17,12 +17,14 @@ from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs, docker_config
 from components.kubernetes.provider import provider
 from components.kubernetes.quantities import gibibytes
+from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import ClusterOutputs, PoolOutputs, StorageOutputs
 from local.cloud.plan import record
 from local.cloud.recording import Recording
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.specs import NodeShare, TrainingSpec
 
+JOB = "kubernetes:batch/v1:Job"
 MIRROR = "http://127.0.0.1:8080/charts"
 
 
@@ -253,10 +255,66 @@ def test_the_claim_binds_to_its_own_volume_and_never_makes_another() -> None:
     claim = made.get("kubernetes:core/v1:PersistentVolumeClaim")
     assert claim.options["ignoreChanges"] == ["spec.resources"], "a file system that grew must not fail the update"
     assert claim.inputs["spec"]["storageClassName"] == "", "absent would mean the default class"
-    assert (
-        claim.inputs["spec"]["volumeName"] == made.get("kubernetes:core/v1:PersistentVolume").inputs["metadata"]["name"]
-    )
+    assert made.get("kubernetes:core/v1:PersistentVolume").urn in claim.property_dependencies["spec"]
     assert claim.inputs["spec"]["resources"]["requests"]["storage"] == "4800Gi"
+
+
+def test_a_volume_has_no_fixed_name_so_that_its_replacement_takes_the_claim_along() -> None:
+    metadata = volume().get("kubernetes:core/v1:PersistentVolume").inputs["metadata"]
+    assert "name" not in metadata, "a bound volume of a fixed name is deleted before its claim, which waits for ever"
+
+
+# --- directories of teams ------------------------------------------------------------------------------------------
+def directories() -> Recording:
+    def build() -> pulumi.Output[str]:
+        return TeamDirectories("dirs", TeamDirectoriesArgs(storage=storage(), teams=["research", "vision"])).ready
+
+    return declared(build)
+
+
+def test_every_team_gets_a_directory_that_its_user_owns() -> None:
+    jobs = {item.inputs["metadata"]["labels"]["slipway.dev/team"]: item for item in directories().of_type(JOB)}
+    commands = {team: job.inputs["spec"]["template"]["spec"]["containers"][0]["command"] for team, job in jobs.items()}
+    assert commands == {
+        team: [
+            "sh",
+            "-c",
+            f"mkdir -p /volume/{team} && chown 1000:1000 /volume/{team} && chmod 2770 /volume/{team}",
+        ]
+        for team in ("research", "vision")
+    }
+    assert all("pulumi.com/skipAwait" not in job.inputs["metadata"]["annotations"] for job in jobs.values())
+
+
+def test_root_may_give_directories_away_and_nothing_else() -> None:
+    made = directories()
+    pod = made.of_type(JOB)[0].inputs["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"], "add": ["CHOWN", "DAC_OVERRIDE", "FOWNER"]},
+    }
+    assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsGroup"]) == (0, 1000), (
+        "chmod drops the set-group-ID bit of a group that the caller is not in"
+    )
+    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    labels = made.get("kubernetes:core/v1:Namespace").inputs["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "baseline"
+
+
+def test_the_root_is_mounted_from_any_zone_and_a_new_file_system_runs_the_job_again() -> None:
+    made = directories()
+    spec = made.get("kubernetes:core/v1:PersistentVolume").inputs["spec"]
+    claim = made.get("kubernetes:core/v1:PersistentVolumeClaim")
+    assert spec["csi"]["volumeHandle"] == "fs-0123456789abcdef0"
+    assert "nodeAffinity" not in spec, "there may be no plain node in that zone"
+    assert (spec["claimRef"]["namespace"], spec["claimRef"]["name"]) == ("slipway-storage-scratch", "root")
+    for job in made.of_type(JOB):
+        template = job.inputs["spec"]["template"]
+        assert template["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "root"}
+        assert template["metadata"]["annotations"]["slipway.dev/volume"] == claim.inputs["spec"]["volumeName"]
+        assert claim.urn in job.property_dependencies["spec"]
 
 
 # --- runs ----------------------------------------------------------------------------------------------------------

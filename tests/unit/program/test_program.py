@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from local.cloud.plan import record, run_program
-from local.cloud.recording import Recording
+from local.cloud.recording import RecordedResource, Recording
 from stacks.__main__ import main
 
 ROOT = Path(__file__).parents[3]
@@ -37,6 +37,11 @@ def local() -> Recording:
         return execute(configuration())
 
 
+def training_job(made: Recording) -> RecordedResource:
+    (run,) = made.exports["training"]
+    return made.get("kubernetes:batch/v1:Job", f"{run['run']}-job")
+
+
 def test_the_local_stack_exports_32_gpus_and_128_interfaces(local: Recording) -> None:
     (cluster,) = local.exports["clusters"]
     pools = {pool["name"]: pool for pool in cluster["pools"]}
@@ -58,7 +63,7 @@ def test_the_kubeconfig_runs_a_command_and_holds_no_secret(local: Recording) -> 
 def test_the_run_takes_the_whole_pool_and_mounts_its_teams_claim(local: Recording) -> None:
     (run,) = local.exports["training"]
     (storage,) = local.exports["storage"]
-    job = local.get("kubernetes:batch/v1:Job").inputs
+    job = training_job(local).inputs
     volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}
     assert (run["nodes"], run["gpus"], run["job"]) == (4, 32, job["metadata"]["name"])
     assert volumes["shared"]["persistentVolumeClaim"]["claimName"] == storage["claim"]
@@ -66,7 +71,7 @@ def test_the_run_takes_the_whole_pool_and_mounts_its_teams_claim(local: Recordin
 
 
 def test_the_job_waits_for_nodes_devices_names_limits_and_its_claim(local: Recording) -> None:
-    job = local.get("kubernetes:batch/v1:Job")
+    job = training_job(local)
     types = {local.by_urn(urn).type for urn in job.dependencies}
     assert {
         "aws:eks/nodeGroup:NodeGroup",
@@ -78,8 +83,17 @@ def test_the_job_waits_for_nodes_devices_names_limits_and_its_claim(local: Recor
     } <= types
 
 
+def test_the_job_waits_for_the_directory_that_its_checkpoints_go_to(local: Recording) -> None:
+    directory = local.get("kubernetes:batch/v1:Job", "scratch-directories-research")
+    job = training_job(local)
+    (container,) = job.inputs["spec"]["template"]["spec"]["containers"]
+    values = {item["name"]: item.get("value") for item in container["env"]}
+    assert directory.urn in job.dependencies
+    assert values["SLIPWAY_CHECKPOINTS"] == "/shared/research/checkpoints/pretrain-demo"
+
+
 def test_the_volume_waits_for_its_driver(local: Recording) -> None:
-    volume = local.get("kubernetes:core/v1:PersistentVolume")
+    volume = local.get("kubernetes:core/v1:PersistentVolume", "research-scratch-volume")
     addons = {
         local.by_urn(urn).inputs["addonName"]
         for urn in volume.dependencies

@@ -277,6 +277,19 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         [("slipway:storage[0].dataRepositories[1].path", "repository-overlap")],
     ),
     (
+        "two repositories of one name",
+        both(
+            append("storage.0.dataRepositories", {"path": "/a/b", "prefix": "one/"}),
+            append("storage.0.dataRepositories", {"path": "/a-b", "prefix": "two/"}),
+        ),
+        [("slipway:storage[0].dataRepositories[2].path", "repository-name")],
+    ),
+    (
+        "a team in the place of a file system",
+        both(put("teams.0.name", "slipway-storage-scratch"), put("training.0.team", "slipway-storage-scratch")),
+        [("slipway:teams[0].name", "namespace-reserved")],
+    ),
+    (
         "a relative path",
         put("storage.0.dataRepositories.0.path", "data"),
         [("slipway:storage[0].dataRepositories[0].path", "path-absolute")],
