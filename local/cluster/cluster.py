@@ -124,6 +124,13 @@ class SimulatedCluster:
         finally:
             await self._stop()
 
+    def port_inside(self, port: int) -> int | None:
+        """Where the endpoint published on ``port`` leads to for a client in the network; None: not ours, or off."""
+        item = self._store.get(CLUSTER, self.name)
+        private = bool(((item.body if item else {}).get("resourcesVpcConfig") or {}).get("endpointPrivateAccess"))
+        front = self._front
+        return front.target if private and front and front.port == port and front.target else None
+
     async def status(self) -> ClusterStatus:
         """For reports."""
         item = self._store.get(CLUSTER, self.name)

@@ -34,6 +34,7 @@ from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import hold
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ProcessStatus, Status
+from local.cluster.tunnel import Tunnel
 from local.paths import StatePaths
 from local.toolchain.errors import ToolchainError
 
@@ -54,7 +55,8 @@ class Supervisor:
         self._clusters: dict[str, tuple[SimulatedCluster, asyncio.Task[None]]] = {}
         self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
-        self._ports = PortBook(self._files.ports).reserve("http", "webhook")
+        self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel")
+        self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
         self._charts = ChartMirror()
 
     async def run(self) -> None:
@@ -67,6 +69,7 @@ class Supervisor:
         webhook = HttpServer(self._authenticate, self._ports["webhook"], _webhook_tls(authority))
         await http.start()
         await webhook.start()
+        await self._tunnel.start()
         self._announce()
         try:
             await self._reconcile(authority)
@@ -74,6 +77,7 @@ class Supervisor:
             await self._stop_clusters()
             await http.stop()
             await webhook.stop()
+            await self._tunnel.stop()
             self._store.close()
             _LOG.info("stopped")
 
@@ -119,6 +123,11 @@ class Supervisor:
             cluster = SimulatedCluster(self._store, item.id, directory, self._binaries, webhook)
             task = asyncio.create_task(cluster.run(), name=f"cluster {item.id}")
             self._clusters[item.id] = (cluster, task)
+
+    def _inside(self, port: int) -> int | None:
+        """Where a published endpoint leads to for a client that is in the network."""
+        found = (cluster.port_inside(port) for cluster, _ in self._clusters.values())
+        return next((target for target in found if target is not None), None)
 
     async def _stop_clusters(self) -> None:
         tasks = [task for _, task in self._clusters.values()]
