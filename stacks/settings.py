@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from pydantic.fields import FieldInfo
 
 # Imported for their effect: each registers its rules.
-from stacks import pool_rules, workload_rules  # noqa: F401
+from stacks import capacity_rules, pool_rules, storage_rules, workload_rules  # noqa: F401
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place
 from stacks.problems import (
