@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from cli.rehearsal.report import Report, Stage
+from cli.rehearsal.report import Replacement, Report, Stage
 from cli.terminal import clock, counted
 
 _STYLE: Final = """
@@ -37,13 +37,13 @@ def page(report: Report) -> str:
     title = f"Rehearsal of {report.environment}"
     verdict = "passed" if report.passed else f"not passed: {counted(len(report.findings), 'finding')}"
     upgrade = f", upgrade from {report.revision}" if report.revision else ""
-    when = f"{_text(report.began)}, {clock(report.seconds)} minutes"
+    when = f"{_text(report.began)}, took {clock(report.seconds)} (min:s)"
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="dim">simulated: no cloud, no GPU, no bill. {_text(report.place + upgrade)}. {when}</p>',
         f'<p class="verdict {"ok" if report.passed else "failed"}">{_text(verdict)}</p>',
         *_section("Found", [_finding(item.reason, item.what, item.stage) for item in report.findings]),
-        *_section("Replaced", [_replacement(report, number) for number in range(len(report.replacements))]),
+        *_section("Replaced", [_replacement(item) for item in report.replacements]),
         "<h2>Timeline</h2><ol>",
         *(_stage(stage, report.seconds) for stage in report.stages),
         "</ol>",
@@ -67,11 +67,9 @@ def _finding(reason: str, what: str, stage: str) -> str:
     return f'<li><span class="bad">{_text(reason)}</span> {_text(what)} <span class="dim">in {_text(stage)}</span></li>'
 
 
-def _replacement(report: Report, number: int) -> str:
-    item = report.replacements[number]
+def _replacement(item: Replacement) -> str:
     mark = '<span class="bad">holds data</span> ' if item.stateful else ""
-    because = f" ({', '.join(item.because)})" if item.because else ""
-    return f'<li>{mark}{_text(item.label + because)} <span class="dim">in {_text(item.stage)}</span></li>'
+    return f'<li>{mark}{_text(item.label + item.reason)} <span class="dim">in {_text(item.stage)}</span></li>'
 
 
 def _stage(stage: Stage, whole: float) -> str:

@@ -21,6 +21,8 @@ STATEFUL: Final = frozenset(
     }
 )
 """Types whose replacement loses what is in it."""
+_NAMED: Final = 3
+"""Properties that a replacement names: a failed creation differs in all."""
 
 
 class Reason(StrEnum):
@@ -66,6 +68,13 @@ class Replacement:
     def label(self) -> str:
         """Short type and logical name."""
         return f"{short_type(urn_type(self.urn))} {urn_name(self.urn)}"
+
+    @property
+    def reason(self) -> str:
+        """The first properties that differ, in brackets; empty when none is known."""
+        more = len(self.because) - _NAMED
+        listed = ", ".join(self.because[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+        return f" ({listed})" if listed else ""
 
 
 @dataclass(kw_only=True)

@@ -31,8 +31,9 @@ def upgrade(driver: Driver, secrets: Sequence[str], *, accept_replace: bool) -> 
         planned = replaced(outcome.picture, stage=stage.title)
         refused = [item for item in planned if item.stateful and not accept_replace]
         for item in refused:
-            because = f" ({', '.join(item.because[:3])})" if item.because else ""
-            driver.report.find(Reason.REPLACED, f"{item.label} would be replaced{because}, with what is in it", stage)
+            driver.report.find(
+                Reason.REPLACED, f"{item.label} would be replaced{item.reason}, with what is in it", stage
+            )
         if refused:
             driver.report.replacements += planned
             raise RehearsalEndedError("replacements nobody accepted: --accept-replace")

@@ -25,9 +25,8 @@ def print_report(report: Report, out: Console) -> None:
     if report.replacements:
         out.print("\nreplaced", style="bold")
         for item in report.replacements:
-            because = f" ({', '.join(item.because)})" if item.because else ""
             word = "  holds data: " if item.stateful else "  "
-            text = Text(f"{word}{item.label}{because}, in {item.stage}", style="bold red" if item.stateful else "")
+            text = Text(f"{word}{item.label}{item.reason}, in {item.stage}", style="bold red" if item.stateful else "")
             out.print(text, soft_wrap=True)
     if report.findings:
         out.print("\nfound", style="bold")
