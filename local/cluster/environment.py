@@ -131,6 +131,8 @@ class LocalEnvironment:
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # boto3 of any process started with these variables asks the simulated account, never AWS.
+            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self._port('aws')}",
             # Files that are empty: a profile of the user's own is never read.
             "AWS_CONFIG_FILE": str(root / "aws" / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(root / "aws" / "credentials"),

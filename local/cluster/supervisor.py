@@ -18,6 +18,8 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.cloud.endpoint.server import EndpointServer
+from local.cloud.lifecycle import Effects
 from local.cloud.store import SqliteStore
 from local.cluster.access import user_of
 from local.cluster.authn import Key, TokenError, verify
@@ -55,9 +57,12 @@ class Supervisor:
         self._clusters: dict[str, tuple[SimulatedCluster, asyncio.Task[None]]] = {}
         self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
-        self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel")
+        self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel", "aws")
         self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
         self._charts = ChartMirror()
+        # A connection of its own: the reconciler learns of changes that other connections make.
+        self._calls = SqliteStore(paths.account)
+        self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)
 
     async def run(self) -> None:
         """Serve and reconcile until told to stop; then end every process."""
@@ -70,6 +75,7 @@ class Supervisor:
         await http.start()
         await webhook.start()
         await self._tunnel.start()
+        self._aws.start()
         self._announce()
         try:
             await self._reconcile(authority)
@@ -78,6 +84,8 @@ class Supervisor:
             await http.stop()
             await webhook.stop()
             await self._tunnel.stop()
+            self._aws.stop()
+            self._calls.close()
             self._store.close()
             _LOG.info("stopped")
 
