@@ -18,7 +18,7 @@ from cli.kubernetes import ApiUnreachableError, Kubernetes
 from cli.lazy import verb
 from cli.leftovers import Leftover, leftovers, print_leftovers
 from cli.project import Stack, open_stack
-from cli.teardown import Act, acts, clusters, kubeconfigs, needs_words, networks, protected, without_kubernetes
+from cli.teardown import Act, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
 from cli.update import run_update
 from local.cloud.aws.residue import residue
 from local.cloud.plan import aws_package
@@ -63,7 +63,8 @@ def destroy(
     document: dict[str, Any] = json.loads(engine.capture("stack", "export"))
     _unprotect(stack, engine, document, wanted=unprotect)
     nets = networks(document)
-    for act in acts(_reachable_part(engine, document, console)):
+    _forget_unreachable(engine, document, console)
+    for act in in_order(lambda: json.loads(engine.capture("stack", "export"))):
         _perform(stack, engine, act, console)
     _report(stack, _left(stack, nets))
 
@@ -106,11 +107,11 @@ def _unprotect(stack: Stack, engine: Engine, document: dict[str, Any], *, wanted
         eks.get_waiter("cluster_active").wait(name=name)
 
 
-def _reachable_part(engine: Engine, document: dict[str, Any], console: Console) -> dict[str, Any]:
-    """The state, without what lives in a cluster that does not answer; then the engine's state is edited too."""
+def _forget_unreachable(engine: Engine, document: dict[str, Any], console: Console) -> None:
+    """Take what lives in a cluster that does not answer out of the engine's state."""
     silent = next((why for text in kubeconfigs(document) if (why := _silence(text, engine))), "")
     if not silent:
-        return document
+        return
     forgotten = without_kubernetes(document)
     engine.capture("stack", "import", stdin=json.dumps(forgotten.document))
     resources = terminal.counted(forgotten.number, "Kubernetes resource")
@@ -125,7 +126,6 @@ def _reachable_part(engine: Engine, document: dict[str, Any], console: Console) 
             style="yellow",
             soft_wrap=True,
         )
-    return forgotten.document
 
 
 def _silence(kubeconfig: str, engine: Engine) -> str:

@@ -6,8 +6,8 @@ of a claim, a node's interfaces. So what makes such things goes first, and what 
 
 import copy
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from cli.checkpoint import Document, resources
@@ -52,6 +52,19 @@ def acts(document: Mapping[str, Any]) -> list[Act]:
     stages = ("runs and services", "load balancers and claims", "add-ons", "nodes", "cluster")
     ordered = [Act(title=title, urns=tuple(dict.fromkeys(found[title]))) for title in stages if title in found]
     return [*ordered, Act(title="network and the rest", urns=())]
+
+
+def in_order(read: Callable[[], Mapping[str, Any]]) -> Iterator[Act]:
+    """The stages, each with what is still there when its turn comes: an earlier one took its dependents along.
+
+    Args:
+        read: Exports the state.
+    """
+    for act in acts(read()):
+        there = {str(item["urn"]) for item in resources(read())} if act.urns else set()
+        still = tuple(urn for urn in act.urns if urn in there)
+        if still or not act.urns:
+            yield replace(act, urns=still)
 
 
 def _stage(token: str) -> str | None:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,12 +87,17 @@ class Copy:
         self.file.write_text(self.file.read_text().replace(TUNNEL, url))
 
     def as_stack(self) -> Stack:
-        """The copy as a stack.
+        """The copy as a stack, with the settings of the checkout: an older revision's may have another shape.
 
         Raises:
             stacks.problems.SettingsError: the settings cannot be used.
         """
-        return Stack(name=self.name, directory=self.directory, file=self.file, settings=load_file(self.file))
+        made = rehearsed(yaml.safe_load(self.stack.file.read_text()) or {}, name=self.name)
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / self.file.name
+            path.write_text(yaml.safe_dump(dict(made.whole), sort_keys=False))
+            settings = load_file(path)
+        return Stack(name=self.name, directory=self.directory, file=self.file, settings=settings)
 
     def prepare_account(self) -> list[str]:
         """A simulated account in the stack's region with the reservations that its pools name; returns their ids."""

@@ -66,16 +66,19 @@ class Driver:
         from stacks.fields import PLACEHOLDER
 
         for path in secrets:
-            self.engine.capture("config", "set", "--secret", "--path", path, "--", PLACEHOLDER)
+            self.engine.capture("config", "set", "--secret", "--path", path, PLACEHOLDER)
 
-    def update(self, *arguments: str, stage: Stage) -> Outcome:
-        """One run of the engine; what it did goes into the stage, replacements into the report."""
+    def update(self, *arguments: str, stage: Stage, said: str = "") -> Outcome:
+        """One run of the engine; what it did goes into the stage, replacements into the report.
+
+        ``said`` is what the stage calls it, in the place of the command's first words.
+        """
         with UpdateProgress(self.console, arguments[0]) as progress:
             outcome = self.engine.follow(arguments, progress.show)
             elapsed = progress.elapsed
         if outcome.interrupted:
             raise KeyboardInterrupt
-        stage.note(f"{' '.join(arguments[:2])}: {told(outcome.picture)} in {clock(elapsed)}")
+        stage.note(f"{said or ' '.join(arguments[:2])}: {told(outcome.picture)} in {clock(elapsed)}")
         if outcome.status == 0 and arguments[0] == "up":
             self.report.replacements += replaced(outcome.picture, stage=stage.title)
         return outcome

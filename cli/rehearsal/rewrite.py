@@ -28,6 +28,9 @@ class Rewritten:
     """The copied file and what is different in it."""
 
     document: Mapping[str, Any]
+    """For the engine: without ``secure:`` values, which it could not decrypt."""
+    whole: Mapping[str, Any]
+    """For checking settings without an engine: with them."""
     secrets: tuple[str, ...]
     """Paths of ``secure:`` values, which need placeholders that the copy's own secrets provider encrypted."""
     told: tuple[str, ...]
@@ -44,10 +47,6 @@ def rehearsed(document: Mapping[str, Any], *, name: str) -> Rewritten:
     """The document of ``Pulumi.<stack>.yaml`` for the simulated stack ``name``; the original is not touched."""
     notes = _Notes()
     config = copy.deepcopy(dict(document.get("config") or {}))
-    for key in list(config):
-        config[key] = _without_secrets(config[key], key, notes)
-        if config[key] is _REMOVED:
-            del config[key]
     changed = {
         f"{_NAMESPACE}place": _place(config.get(f"{_NAMESPACE}place"), notes),
         f"{_NAMESPACE}access": _access(config.get(f"{_NAMESPACE}access"), notes),
@@ -56,10 +55,17 @@ def rehearsed(document: Mapping[str, Any], *, name: str) -> Rewritten:
     }
     notes.told.append("state: a file backend of its own, encrypted with a passphrase")
     config = {key: _simulated_arns(value) for key, value in {**config, **changed}.items() if value is not None}
+    without = {key: _without_secrets(value, key, notes) for key, value in config.items()}
+    without = {key: value for key, value in without.items() if value is not _REMOVED}
     kept = {key: value for key, value in document.items() if key not in {"config", *_OF_THE_BACKEND}}
     if notes.secrets:
         notes.told.append(f"secrets: placeholders for {', '.join(notes.secrets)}")
-    return Rewritten(document={**kept, "config": config}, secrets=tuple(notes.secrets), told=tuple(notes.told))
+    return Rewritten(
+        document={**kept, "config": without},
+        whole={**kept, "config": config},
+        secrets=tuple(notes.secrets),
+        told=tuple(notes.told),
+    )
 
 
 class _Removed:

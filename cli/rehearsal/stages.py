@@ -6,7 +6,7 @@ from cli.drift import drift
 from cli.rehearsal.driver import Driver, RehearsalEndedError
 from cli.rehearsal.judge import changed, lost, replaced, stateful, unprotected
 from cli.rehearsal.report import Reason
-from cli.teardown import acts
+from cli.teardown import in_order
 from local.cloud.store import SqliteStore
 
 _CLUSTER = "eks:Cluster"
@@ -71,7 +71,7 @@ def protection(driver: Driver) -> None:
     with driver.report.stage("destroy refused") as stage:
         for what in unprotected(driver.state()):
             driver.report.find(Reason.UNPROTECTED, what, stage)
-        outcome = driver.update("destroy", "--preview-only", stage=stage)
+        outcome = driver.update("destroy", "--preview-only", stage=stage, said="tried, deleting nothing")
         if outcome.status == 0:
             driver.report.find(Reason.UNPROTECTED, "the engine would destroy the stack without a word", stage)
         else:
@@ -86,9 +86,8 @@ def teardown(driver: Driver, *, title: str = "destroy") -> None:
     """
     with driver.report.stage(title) as stage:
         unprotect(driver)
-        for act in acts(driver.state()):
-            stage.note(act.title)
-            driver.require(driver.update(*act.arguments, stage=stage), stage)
+        for act in in_order(driver.state):
+            driver.require(driver.update(*act.arguments, stage=stage, said=act.title), stage)
     with driver.report.stage(f"{title}: residue") as stage:
         found = driver.leftovers()
         for what in found:

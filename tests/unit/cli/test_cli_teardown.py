@@ -6,7 +6,7 @@ import pytest
 
 from cli.afterwards import in_networks, in_real_networks, merged, network_of
 from cli.leftovers import Leftover
-from cli.teardown import acts, clusters, kubeconfigs, needs_words, networks, protected, without_kubernetes
+from cli.teardown import acts, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
 from local.cloud.model import CloudObject
 
 BASE = "urn:pulumi:prod::slipway::"
@@ -52,6 +52,12 @@ def test_a_stage_takes_along_what_depends_on_it_and_the_last_takes_all() -> None
     assert first.arguments[3:] == [f"--target={JOB['urn']}", "--target-dependents"]
     assert last.arguments == ["destroy", "--yes", "--skip-preview"]
     assert [act.title for act in acts(state(VPC))] == ["network and the rest"]
+
+
+def test_what_an_earlier_stage_took_along_is_not_asked_for_again() -> None:
+    states = iter([WHOLE, WHOLE, state(VPC, CLUSTER), state(VPC, CLUSTER), state(VPC, CLUSTER), state(VPC, CLUSTER)])
+    found = [act.title for act in in_order(lambda: next(states))]
+    assert found == ["runs and services", "cluster", "network and the rest"]
 
 
 def test_an_unreachable_cluster_takes_its_objects_along_and_volumes_are_named() -> None:
