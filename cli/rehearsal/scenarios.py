@@ -79,7 +79,7 @@ class KillScenario(_Scenario):
     during: Literal["kill"]
     every: Annotated[int, Field(ge=1, le=1000)]
     """Calls that pass between two kills."""
-    operation: Literal["create", "delete", "*"] = "create"
+    operation: Literal["create", "*"] = "create"
     when: Literal["before", "after"] = "after"
     most: Annotated[int, Field(ge=1, le=200)] = 20
     """Kills at most; then the update may end in peace."""
