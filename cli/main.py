@@ -12,6 +12,8 @@ from cli.exits import Exit, epilog
 from cli.lazy import LazyGroup, stand_in
 
 VERBS: Final = {
+    "init": ("cli.init", "Ask about a new environment and write its settings file."),
+    "schema": ("cli.schema", "Print the JSON Schema of the settings files, for editors."),
     "plan": ("cli.plan", "Show what a stack is made of, without an account: seconds, Python only."),
     "up": ("cli.up", "Create or update an environment and wait until it is ready."),
     "preview": ("cli.preview", "Ask the engine what `up` would change; with --refresh also what has drifted."),
