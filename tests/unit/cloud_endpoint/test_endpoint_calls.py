@@ -1,7 +1,9 @@
 """boto3 against the simulated account: every served call, its pages, filters and refusals."""
 
 import logging
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -239,3 +241,10 @@ def test_every_served_call_is_one_of_its_service_model() -> None:
 
     for service, operations in listed().items():
         assert set(operations) <= set(model(service).operation_names), service
+
+
+def test_the_limitations_page_lists_exactly_the_served_calls(repository: Path) -> None:
+    text = (repository / "docs" / "limitations.md").read_text().partition("## Calls that boto3 may make")[2]
+    words = " ".join(text.split())
+    found = {service: names.split(", ") for service, names in re.findall(r"- `(\w+)`: ((?:\w+, )*\w+)", words)}
+    assert found == listed()
