@@ -6,12 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
 from local.cloud.aws import scenarios as on
+from local.cloud.aws.package import PACKAGE
 from local.cloud.endpoint.registry import listed
+from local.cloud.endpoint.server import EndpointServer
 from local.cloud.faults import Fault, FaultType
+from local.cloud.lifecycle import Effects
+from local.cloud.simulator import Simulator
+from local.cloud.store import SqliteStore
+from tests.support.aws_account import Builder
 
 IDS = {
     "DescribeVpcs": ("Vpcs", "VpcId", "vpc"),
@@ -248,3 +255,24 @@ def test_the_limitations_page_lists_exactly_the_served_calls(repository: Path) -
     words = " ".join(text.split())
     found = {service: names.split(", ") for service, names in re.findall(r"- `(\w+)`: ((?:\w+, )*\w+)", words)}
     assert found == listed()
+
+
+def test_a_cluster_is_deleting_when_its_deletion_was_accepted_and_the_supervisor_ends_it() -> None:
+    store = SqliteStore(":memory:")
+    Builder(Simulator(PACKAGE, store)).build(on.CLUSTER)
+    server = EndpointServer(store, effects=Effects.SUPERVISOR)
+    server.start()
+    known = store.credentials("arn:aws:iam::000000000000:role/slipway-deployer")
+    eks = boto3.client(
+        "eks",
+        region_name="us-east-1",
+        endpoint_url=server.url,
+        aws_access_key_id=known.access_key_id,
+        aws_secret_access_key=known.secret_access_key,
+    )
+    try:
+        assert eks.delete_cluster(name="demo")["cluster"]["status"] == "DELETING"
+        assert store.find("eks:Cluster")[0].body["status"] == "DELETING"
+    finally:
+        server.stop()
+        store.close()
