@@ -31,6 +31,7 @@ from local.cluster.executables import executables
 from local.cluster.files import private_directory, write_private
 from local.cluster.http_server import HttpRequest, HttpResponse, HttpServer, json_response
 from local.cluster.identity import ProcessIdentity, resident_mib
+from local.cluster.kserve import kserve_sources
 from local.cluster.kubeconfigs import write_certificate_kubeconfig
 from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import hold
@@ -59,7 +60,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel", "aws")
         self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
-        self._charts = ChartMirror()
+        self._charts = ChartMirror(kserve_sources)
         # A connection of its own: the reconciler learns of changes that other connections make.
         self._calls = SqliteStore(paths.account)
         self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)
@@ -152,7 +153,8 @@ class Supervisor:
     async def _serve(self, request: HttpRequest) -> HttpResponse:
         path = request.path.partition("?")[0]
         if path.startswith("/charts/"):
-            return self._charts.serve(path.removeprefix("/charts/"))
+            # Packing a chart for the first time takes a second: the loop serves tokens meanwhile.
+            return await asyncio.to_thread(self._charts.serve, path.removeprefix("/charts/"))
         if not secrets.compare_digest(request.headers.get("authorization", ""), f"Bearer {self._token}"):
             return HttpResponse(_UNAUTHORIZED, b"a token is needed; it is in the supervisor's record file\n")
         if path == "/status":

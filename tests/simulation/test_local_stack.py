@@ -58,13 +58,28 @@ def test_status_counts_32_gpus_and_128_interfaces_and_the_run_is_complete(local:
     told = status(local)
     assert (told["environment"], told["simulated"], told["ready"]) == ("local", True, True)
     (cluster,) = told["clusters"]
-    assert (cluster["name"], cluster["ready"], cluster["nodes_ready"]) == ("main", True, 6)
+    assert (cluster["name"], cluster["ready"], cluster["nodes_ready"]) == ("main", True, 8)
     (training,) = [pool for pool in cluster["pools"] if pool["name"] == "training"]
     assert (training["nodes_ready"], training["gpus"], training["efa_interfaces"]) == (4, 32, 128)
     (storage,) = told["storage"]
     assert (storage["kind"], storage["capacity_gib"], storage["ready"]) == ("lustre", 4800, True)
     (run,) = told["training"]
     assert (run["phase"], run["nodes"], run["gpus"]) == ("Complete", 4, 32)
+
+
+def test_the_model_service_answers_under_the_real_kserve_manager(local: Sandbox) -> None:
+    (service,) = status(local)["inference"]
+    assert service == {
+        "name": "assistant",
+        "namespace": "chat",
+        "ready": True,
+        "phase": "Ready",
+        "replicas": 2,
+        "min": 2,
+        "max": 4,
+        "accelerators": 4,
+        "url": "http://assistant-predictor.chat.svc.cluster.local",
+    }
 
 
 def test_plan_and_engine_agree_on_every_resource_and_every_input(local: Sandbox) -> None:
