@@ -122,7 +122,7 @@ def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_the_next_
     local.expect("refresh", "local", "--accept")
     local.expect("up", "local", "--yes")
     (cluster,) = status(local)["clusters"]
-    assert cluster["gpus"] == 32
+    assert cluster["gpus"] == 40
     assert "no drift" in local.expect("refresh", "local").text
 
 
