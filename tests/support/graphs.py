@@ -111,6 +111,8 @@ def _names(resources: Sequence[RecordedResource]) -> dict[str, str]:
     """Made-up text -> the logical name that stands for it."""
     found: dict[str, str] = {}
     for item in resources:
+        if mount := item.outputs.get("mountName"):
+            found.setdefault(str(mount), item.name)
         for text in (item.id, *_texts(item.outputs)):
             for random in _RANDOM.findall(text):
                 found.setdefault(random, item.name)
