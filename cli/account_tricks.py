@@ -174,7 +174,7 @@ def drift_set(
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     with open_account(env) as store, store.transaction():
         item = _find(store, kind, identifier)
-        before = _set(item.body, path.split("."), _value(value), whole=path)
+        before = set_member(item.body, path, _value(value))
         store.put(item)
     terminal.output().print(f"{kind} {identifier}: {path} was {before!r}, is {_value(value)!r}", soft_wrap=True)
 
@@ -211,6 +211,15 @@ def _find(store: SqliteStore, kind: str, identifier: str) -> Any:
         fix="take one of these",
         status=Exit.USAGE,
     )
+
+
+def set_member(body: dict[str, Any], path: str, value: Any) -> Any:
+    """Set the member at a dotted ``path`` in place; returns what was there.
+
+    Raises:
+        UserError: the object has no such member.
+    """
+    return _set(body, path.split("."), value, whole=path)
 
 
 def _set(body: dict[str, Any], steps: list[str], value: Any, *, whole: str) -> Any:

@@ -1,13 +1,14 @@
 """What an account holds of a stack, whatever the state says: found by the kit's tags.
 
-Two implementations: the simulated account is read from its store and can be cleaned; a real one is listed through the
-tagging API and never touched, because a wrong guess there costs data.
+One reads a simulated account's store, with what no tag can mark; the other asks any account through boto3, the
+simulated one too. A real account is only listed: a wrong guess there costs data.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from cli.removal import Clients, UnknownKindError, delete
 from local.cloud.failures import CloudError
 from local.cloud.lifecycle import Effects
 from local.cloud.model import Binding, CloudObject, CloudPackage, Maker
@@ -15,9 +16,20 @@ from local.cloud.paths import lookup
 from local.cloud.session import render
 from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
+from local.paths import SIMULATED_ACCOUNT_ID
 
 STACK_TAG: Final = "slipway:stack"
 NAME_TAG: Final = "slipway:resource"
+_IN_NETWORK: Final = (
+    ("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", "vpc-endpoint"),
+    ("describe_nat_gateways", "NatGateways", "NatGatewayId", "natgateway"),
+    ("describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId", "network-interface"),
+    ("describe_security_groups", "SecurityGroups", "GroupId", "security-group"),
+    ("describe_route_tables", "RouteTables", "RouteTableId", "route-table"),
+    ("describe_subnets", "Subnets", "SubnetId", "subnet"),
+    ("describe_internet_gateways", "InternetGateways", "InternetGatewayId", "internet-gateway"),
+)
+"""EC2 calls by network: their collection, the id's member, the resource type in the ARN."""
 _HOLDS_DATA: Final = frozenset({"fsx:FileSystem", "s3:Bucket", "kms:Key"})
 
 
@@ -109,21 +121,31 @@ class SimulatedInventory:
 
 
 class AwsInventory:
-    """A real account through the Resource Groups Tagging API; lists, and removes nothing."""
+    """An account through boto3: the tagging API and EC2. Lists any account; removes from the simulated one only.
 
-    can_remove = False
+    Args:
+        region: the stack's.
+        client: a tagging client; by default made by ``clients``.
+        clients: boto3 clients by service name; by default from the process's own credentials and endpoint.
+        simulated: whether deletion is allowed at all; each deletion also asks STS whose account it is.
+    """
 
-    def __init__(self, region: str, client: Any | None = None) -> None:
+    def __init__(
+        self, region: str, client: Any | None = None, *, clients: Clients | None = None, simulated: bool = False
+    ) -> None:
         self._region = region
         self._client = client
+        self._clients = clients or self._default
+        self.can_remove = simulated
+
+    def _default(self, service: str) -> Any:
+        import boto3
+
+        return boto3.client(service, region_name=self._region)
 
     def owned(self, project: str, stack: str) -> list[Owned]:
         """Every tagged resource of the region; ids are ARNs."""
-        client = self._client
-        if client is None:
-            import boto3
-
-            client = boto3.client("resourcegroupstaggingapi", region_name=self._region)
+        client = self._client or self._clients("resourcegroupstaggingapi")
         found: list[Owned] = []
         query = {"TagFilters": [{"Key": STACK_TAG, "Values": [f"{project}/{stack}"]}]}
         for page in client.get_paginator("get_resources").paginate(**query):
@@ -142,9 +164,38 @@ class AwsInventory:
                 )
         return found
 
+    def in_network(self, vpc: str) -> list[Owned]:
+        """What lies in a VPC, whatever its tags; ids are ARNs. Its main table and default group go with it."""
+        ec2 = self._clients("ec2")
+        account = self._clients("sts").get_caller_identity()["Account"]
+        found: list[Owned] = []
+        for operation, member, key, kind in _IN_NETWORK:
+            argument = "Filter" if operation == "describe_nat_gateways" else "Filters"
+            name = "attachment.vpc-id" if kind == "internet-gateway" else "vpc-id"
+            pages = ec2.get_paginator(operation).paginate(**{argument: [{"Name": name, "Values": [vpc]}]})
+            for entry in (entry for page in pages for entry in page[member]):
+                main = any(one.get("Main") for one in entry.get("Associations") or [])
+                gone = entry.get("State") in {"deleted", "deleting"}
+                if main or gone or (kind == "security-group" and entry["GroupName"] == "default"):
+                    continue
+                tags = {item["Key"]: item["Value"] for item in entry.get("Tags") or entry.get("TagSet") or []}
+                arn = f"arn:aws:ec2:{self._region}:{account}:{kind}/{entry[key]}"
+                found.append(Owned(kind="ec2", types=(), id=arn, name=tags.get(NAME_TAG, ""), holds_data=False))
+        return found
+
     def remove(self, item: Owned) -> None:
-        """Never: that is for a person to decide."""
-        raise RemovalRefusedError(f"{item.id} is in a real account: delete it with the cloud's own tools")
+        """Delete it in the simulated account; in a real one never: that is for a person to decide."""
+        if not self.can_remove:
+            raise RemovalRefusedError(f"{item.id} is in a real account: delete it with the cloud's own tools")
+        from botocore.exceptions import ClientError
+
+        account = self._clients("sts").get_caller_identity()["Account"]
+        if account != SIMULATED_ACCOUNT_ID:
+            raise RemovalRefusedError(f"the credentials are those of account {account}, which is a real account")
+        try:
+            delete(item.id, self._clients)
+        except (ClientError, UnknownKindError) as error:
+            raise RemovalRefusedError(str(error)) from None
 
 
 def tags_of(binding: Binding, body: Mapping[str, Any]) -> dict[str, str]:

@@ -12,10 +12,14 @@ from cli.exits import Exit, epilog
 from cli.lazy import LazyGroup, stand_in
 
 VERBS: Final = {
+    "init": ("cli.init", "Ask about a new environment and write its settings file."),
+    "schema": ("cli.schema", "Print the JSON Schema of the settings files, for editors."),
     "plan": ("cli.plan", "Show what a stack is made of, without an account: seconds, Python only."),
     "up": ("cli.up", "Create or update an environment and wait until it is ready."),
     "preview": ("cli.preview", "Ask the engine what `up` would change; with --refresh also what has drifted."),
     "refresh": ("cli.refresh", "Compare the state with the cloud and name every property that has drifted."),
+    "drift": ("cli.drift_report", "Report what was changed behind Pulumi's back: how bad it is, and what to do."),
+    "rehearse": ("cli.rehearse", "Play an environment's life through on a simulated account, with faults."),
     "destroy": ("cli.destroy", "Delete everything that the environment made, and check that nothing is left."),
     "status": ("cli.status", "Say what is ready: nodes, accelerators, volumes, training runs."),
     "recover": ("cli.recover", "Put a stack right after a crash: lock, pending operations, orphans."),

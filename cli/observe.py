@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from cli.engine import Engine
 from cli.errors import UserError
+from cli.inference import INFERENCE_SERVICES
 from cli.kubernetes import Kubernetes
 from cli.outputs import ClusterExport, StackOutputs, parse_outputs
 from cli.readiness import ClusterView, EnvironmentState, assess
@@ -23,6 +24,7 @@ def look(outputs: StackOutputs, environment: Mapping[str, str], *, simulated: bo
 def _view(cluster: ClusterExport, outputs: StackOutputs, environment: Mapping[str, str]) -> ClusterView:
     namespaces = {item.namespace for item in outputs.storage if item.namespace}
     namespaces |= {item.namespace for item in outputs.training}
+    namespaces |= {item.namespace for item in outputs.inference}
     try:
         api = Kubernetes.of(cluster.kubeconfig, environment)
         nodes = api.list("/api/v1/nodes")
@@ -35,6 +37,8 @@ def _view(cluster: ClusterExport, outputs: StackOutputs, environment: Mapping[st
         jobs = [
             item for namespace in sorted(namespaces) for item in api.list(f"/apis/batch/v1/namespaces/{namespace}/jobs")
         ]
+        # None where KServe is not installed: the server does not know the collection.
+        services = api.list(INFERENCE_SERVICES) if outputs.inference else []
     except UserError as error:
         return ClusterView(problem=error.what)
     return ClusterView(
@@ -43,4 +47,5 @@ def _view(cluster: ClusterExport, outputs: StackOutputs, environment: Mapping[st
         pods=core["pods"],
         events=core["events"],
         jobs=jobs,
+        services=services,
     )

@@ -76,6 +76,18 @@ class TrainingExport(_Export):
     queue: str | None = None
 
 
+class InferenceExport(_Export):
+    """A model service and its bounds."""
+
+    name: str
+    namespace: str
+    pool: str
+    min_replicas: int
+    max_replicas: int
+    gpus_per_replica: int
+    gpu_resource: str | None = None
+
+
 class StackOutputs(_Export):
     """All exports of a stack."""
 
@@ -85,7 +97,7 @@ class StackOutputs(_Export):
     clusters: tuple[ClusterExport, ...] = ()
     storage: tuple[StorageExport, ...] = ()
     training: tuple[TrainingExport, ...] = ()
-    inference: tuple[Mapping[str, Any], ...] = ()
+    inference: tuple[InferenceExport, ...] = ()
     data_lake: Mapping[str, Any] | None = None
 
 

@@ -15,6 +15,7 @@ from cli.outputs import StackOutputs, parse_exports
 from cli.plan_model import plan_of
 from cli.plan_view import print_plan, to_json
 from cli.project import PROJECT, Stack, open_stack
+from cli.reservations import account_of
 from local.cloud.plan import PlanError, run_program
 from local.cloud.recording import Recording
 from local.cloud.values import Secret
@@ -75,7 +76,13 @@ def record(stack: Stack) -> Recording:
     if mirror.startswith(_REFERENCE):
         os.environ.setdefault(mirror.removeprefix(_REFERENCE), _NO_MIRROR)
     try:
-        return run_program(stack.directory / "stacks", project=PROJECT, stack=stack.name, config=_config(stack))
+        return run_program(
+            stack.directory / "stacks",
+            project=PROJECT,
+            stack=stack.name,
+            config=_config(stack),
+            store=account_of(stack.settings),
+        )
     except PlanError as error:
         console = terminal.messages()
         for failure in error.failures:
@@ -89,15 +96,22 @@ def record(stack: Stack) -> Recording:
 
 
 def _config(stack: Stack) -> Mapping[str, Any]:
-    """The stack's configuration as the engine would hand it over, secrets replaced by placeholders."""
+    """The stack's configuration as the engine would hand it over, secrets replaced by placeholders.
+
+    Like the engine, it calls a whole section secret when one value in it is.
+    """
     document = yaml.safe_load(stack.file.read_text()) or {}
-    return {key: _placeholder(value) for key, value in (document.get("config") or {}).items()}
+    found = {}
+    for key, value in (document.get("config") or {}).items():
+        clear = _placeholder(value)
+        found[key] = clear if clear == value else Secret(clear)
+    return found
 
 
 def _placeholder(value: Any) -> Any:
     if isinstance(value, dict):
         if set(value) == {"secure"}:
-            return Secret(PLACEHOLDER)
+            return PLACEHOLDER
         return {key: _placeholder(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_placeholder(item) for item in value]

@@ -24,7 +24,7 @@ def to_json(plan: Plan, outputs: StackOutputs, *, stack: str, simulated: bool) -
         "clusters": [cluster.model_dump(exclude={"kubeconfig"}) for cluster in outputs.clusters],
         "storage": [item.model_dump() for item in outputs.storage],
         "training": [item.model_dump() for item in outputs.training],
-        "inference": list(outputs.inference),
+        "inference": [item.model_dump() for item in outputs.inference],
         "subnets": [
             {"name": item.name, "zone": item.zone, "cidr": item.cidr, "usable": item.usable, "public": item.public}
             for item in plan.subnets
@@ -48,7 +48,14 @@ def to_json(plan: Plan, outputs: StackOutputs, *, stack: str, simulated: bool) -
 def print_plan(plan: Plan, outputs: StackOutputs, console: Console, *, full: bool) -> None:
     """Tree, pools, addresses, storage, runs, add-ons, exposure."""
     console.print(_tree(plan.tree, full=full))
-    for part in (_pools(outputs), _addresses(plan), _storage(outputs), _runs(outputs), _addons(plan)):
+    for part in (
+        _pools(outputs),
+        _addresses(plan),
+        _storage(outputs),
+        _runs(outputs),
+        _services(outputs),
+        _addons(plan),
+    ):
         if part.row_count:
             console.print()
             console.print(part)
@@ -122,6 +129,14 @@ def _runs(outputs: StackOutputs) -> Table:
     made = table("run", "namespace", "nodes", "accelerators", title="training")
     for item in outputs.training:
         made.add_row(item.run, item.namespace, str(item.nodes), str(item.gpus))
+    return made
+
+
+def _services(outputs: StackOutputs) -> Table:
+    made = table("service", "namespace", "pool", "replicas", "accelerators each", title="inference")
+    for item in outputs.inference:
+        replicas = f"{item.min_replicas} to {item.max_replicas}"
+        made.add_row(item.name, item.namespace, item.pool, replicas, str(item.gpus_per_replica))
     return made
 
 

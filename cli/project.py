@@ -57,6 +57,11 @@ def stack_names(directory: Path) -> list[str]:
     return sorted(path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX) for path in files)
 
 
+def settings_file(directory: Path, name: str) -> Path:
+    """Where the settings of the stack ``name`` are, or would be."""
+    return directory / "stacks" / "config" / f"{_PREFIX}{name}{_SUFFIX}"
+
+
 def open_stack(name: str) -> Stack:
     """The stack called ``name``.
 
@@ -65,7 +70,7 @@ def open_stack(name: str) -> Stack:
         stacks.problems.SettingsError: the settings cannot be used.
     """
     directory = project_directory()
-    file = directory / "stacks" / "config" / f"{_PREFIX}{name}{_SUFFIX}"
+    file = settings_file(directory, name)
     if not file.is_file():
         known = stack_names(directory)
         raise UserError(

@@ -1,9 +1,10 @@
 """Is it ready, and if not, why: pure functions from what a stack exports and what its API server shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
+from cli.inference import InferenceState, inference_state
 from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport, TrainingExport
 from cli.terminal import counted
 
@@ -25,6 +26,7 @@ class ClusterView:
     nodes: Sequence[Json] = ()
     claims: Sequence[Json] = ()
     jobs: Sequence[Json] = ()
+    services: Sequence[Json] = ()
     pods: Sequence[Json] = ()
     events: Sequence[Json] = ()
     problem: str = ""
@@ -113,13 +115,14 @@ class EnvironmentState:
     clusters: Sequence[ClusterState] = ()
     storage: Sequence[StorageState] = ()
     training: Sequence[TrainingState] = ()
-    inference: Sequence[Json] = field(default_factory=tuple)
+    inference: Sequence[InferenceState] = ()
 
     @property
     def ready(self) -> bool:
         """Whether nothing is missing."""
         parts: list[bool] = [item.ready for item in self.clusters]
         parts += [item.ready for item in self.storage]
+        parts += [item.ready for item in self.inference]
         return all([*parts, *(item.ready for item in self.training)])
 
     @property
@@ -130,7 +133,8 @@ class EnvironmentState:
             f"pool {pool.name}: {reason}" for item in self.clusters for pool in item.pools for reason in pool.reasons
         ]
         told += [f"storage {item.name}: {reason}" for item in self.storage for reason in item.reasons]
-        return told + [f"training {item.name}: {reason}" for item in self.training for reason in item.reasons]
+        told += [f"training {item.name}: {reason}" for item in self.training for reason in item.reasons]
+        return told + [f"inference {item.name}: {reason}" for item in self.inference for reason in item.reasons]
 
 
 def assess(outputs: StackOutputs, views: Mapping[str, ClusterView], *, simulated: bool) -> EnvironmentState:
@@ -144,7 +148,7 @@ def assess(outputs: StackOutputs, views: Mapping[str, ClusterView], *, simulated
         clusters=clusters,
         storage=[_storage(item, view) for item in outputs.storage],
         training=[_training(item, view) for item in outputs.training],
-        inference=outputs.inference,
+        inference=[inference_state(item, view.services, view.pods, view.problem) for item in outputs.inference],
     )
 
 

@@ -48,12 +48,15 @@ def recover(
       slipway recover local
       slipway recover local --yes && slipway up local
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
-    console = terminal.messages()
     stack = open_stack(env)
-    engine = session.started(stack, console)
+    put_right(stack, session.started(stack, terminal.messages()), yes=yes, force=force)
+
+
+def put_right(stack: Stack, engine: Engine, *, yes: bool, force: bool = False) -> None:
+    """What ``slipway recover`` does, with an engine that is ready; raises what it raises."""
     held = _breakable(locks(engine.environment, stack.name), force=force)
     if stack.simulated:
-        with open_account(env) as store:
+        with open_account(stack.name) as store:
             _recover(stack, engine, SimulatedInventory(aws_package(), store), held, yes=yes)
     else:
         _recover(stack, engine, AwsInventory(str(getattr(stack.settings.place, "region", ""))), held, yes=yes)

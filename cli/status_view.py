@@ -40,7 +40,7 @@ def to_json(state: EnvironmentState) -> dict[str, Any]:
             }
             for item in state.training
         ],
-        "inference": [dict(item) for item in state.inference],
+        "inference": [item.to_json() for item in state.inference],
     }
 
 
@@ -112,6 +112,18 @@ def tables(state: EnvironmentState) -> Group:
         for run in state.training:
             runs.add_row(run.run, run.namespace, str(run.nodes), str(run.gpus), run.phase, _mark(run.ready))
         parts.append(runs)
+    if state.inference:
+        services = table("service", "namespace", "replicas", "accelerators", "URL", "", title="inference")
+        for service in state.inference:
+            services.add_row(
+                service.name,
+                service.namespace,
+                f"{service.replicas} ({service.minimum} to {service.maximum})",
+                str(service.accelerators),
+                service.url or "-",
+                _mark(service.ready),
+            )
+        parts.append(services)
     return Group(*parts)
 
 

@@ -16,14 +16,15 @@ class UpdateFailedError(UserError):
     """The engine gave up; its reasons have been shown already."""
 
 
-def run_update(engine: Engine, arguments: Sequence[str], console: Console) -> Outcome:
-    """Run ``pulumi <arguments>`` with progress.
+def run_update(engine: Engine, arguments: Sequence[str], console: Console, *, spoken: str = "") -> Outcome:
+    """Run ``pulumi <arguments>`` with progress; ``spoken`` is said in the place of a command line that is too long.
 
     Raises:
         UpdateFailedError: it failed; every error was shown once.
         KeyboardInterrupt: it was interrupted, and the engine has ended.
     """
-    console.print(f"$ {engine.spoken(engine.command(*arguments))}", style="dim", soft_wrap=True)
+    said = spoken or f"$ {engine.spoken(engine.command(*arguments))}"
+    console.print(said, style="dim", soft_wrap=True)
     with UpdateProgress(console, arguments[0]) as progress:
         outcome = engine.follow(arguments, progress.show)
         elapsed = progress.elapsed

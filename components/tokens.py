@@ -15,10 +15,12 @@ TOKENS = MappingProxyType(
         "components.aws.node_pool.NodePool": "slipway:aws:NodePool",
         "components.aws.storage.LustreFileSystem": "slipway:aws:LustreFileSystem",
         "components.kubernetes.device_plugins.DevicePlugins": "slipway:kubernetes:DevicePlugins",
+        "components.kubernetes.kserve.KServe": "slipway:kubernetes:KServe",
         "components.kubernetes.lustre_volume.LustreVolume": "slipway:kubernetes:LustreVolume",
         "components.kubernetes.namespaces.TeamNamespace": "slipway:kubernetes:TeamNamespace",
         "components.kubernetes.team_directories.TeamDirectories": "slipway:kubernetes:TeamDirectories",
         "workloads.deploy.TrainingRun": "slipway:workloads:TrainingRun",
+        "workloads.serve.InferenceService": "slipway:workloads:InferenceService",
     }
 )
 """Class path -> type token. A class that moves keeps its token."""

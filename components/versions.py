@@ -28,6 +28,20 @@ LUSTRE = "2.15"
 """Lustre server version: AL2023 and Bottlerocket clients cannot mount older ones (aws-fsx-csi-driver issue 437)."""
 
 
+KSERVE = "0.20.0"
+"""KServe: CRDs, manager and runtimes move together."""
+
+KSERVE_WEIGHTED_CANARY = (0, 21)
+"""First release whose Standard mode splits traffic by weight. 0.20.0 accepts ``spec.canary`` and only makes its
+Deployment: the weights (kserve#5912) and the readiness gate (kserve#5984) came after its tag."""
+
+
+def release_of(version: str) -> tuple[int, int]:
+    """(major, minor) of a version such as ``0.20.0``, for gates like the one above."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Chart:
     """One Helm chart; ``repository`` is its publisher's, which the setting ``charts.mirror`` replaces."""
@@ -56,6 +70,23 @@ CHARTS = MappingProxyType(
                 version="v0.5.3",
                 repository="https://aws.github.io/eks-charts",
                 source="NVIDIA/aicr v0.11.1, 2026-03-21; not read live",
+            ),
+            # renovate: datasource=helm depName=cert-manager registryUrl=https://charts.jetstack.io
+            Chart(
+                name="cert-manager",
+                version="v1.17.0",
+                repository="https://charts.jetstack.io",
+                source="kserve v0.20.0, kserve-deps.env, 2026-11-21; not read live",
+            ),
+            *(
+                # renovate: datasource=docker depName=ghcr.io/kserve/charts/kserve-resources
+                Chart(
+                    name=name,
+                    version=f"v{KSERVE}",
+                    repository="oci://ghcr.io/kserve/charts",
+                    source="charts/ of the Go module github.com/kserve/kserve v0.20.0, read 2026-11-21",
+                )
+                for name in ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
             ),
         )
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.aws.capacity import CapacityType
+from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
 from components.aws.data_lake import DataLake, DataLakeArgs
@@ -19,15 +19,21 @@ from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
 from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs
 from components.tags import TTL, stack_tags
 from stacks.places import AwsPlace
-from stacks.pool_rules import is_accelerated, lustre_shape
+from stacks.pool_rules import is_accelerated, starting_nodes
 from stacks.sections import CapacityBlock, LustreStorage, Pool, PublicAccess, Reservation, Spot, TunnelAccess
 from stacks.settings import Settings
+from stacks.storage_rules import lustre_shape
 
 CAPACITY = {
     "onDemand": CapacityType.ON_DEMAND,
     "spot": CapacityType.SPOT,
     "reservation": CapacityType.RESERVATION,
     "capacityBlock": CapacityType.CAPACITY_BLOCK,
+}
+SCALING = {
+    "settings": ScalingOwner.SETTINGS,
+    "autoscaler": ScalingOwner.AUTOSCALER,
+    "schedule": ScalingOwner.AUTOSCALER,
 }
 
 
@@ -65,7 +71,11 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
     pools = {pool.name: _pool(pool, cluster, network, marks, opts) for pool in settings.pools}
     # Add-ons run on nodes that no taint repels; accelerated pools may still be waiting for capacity.
     plain = [pools[pool.name] for pool in settings.pools if not is_accelerated(pool)]
-    addons = ClusterAddons(f"{settings.cluster.name}-addons", ClusterAddonsArgs(cluster=cluster, pools=plain), opts)
+    addons = ClusterAddons(
+        f"{settings.cluster.name}-addons",
+        ClusterAddonsArgs(cluster=cluster, pools=plain, addon_versions=settings.cluster.addon_versions),
+        opts,
+    )
     lake = _data_lake(settings, place, opts)
     storage = {
         item.name: _storage(item, network, cluster, lake, protect=settings.protect, opts=opts)
@@ -124,6 +134,7 @@ def _cluster(
         kubeconfig_role_arn=place.deployer_role_arn if place.assume_role else None,
         deletion_protection=settings.protect,
         log_retention_days=settings.cluster.log_retention_days,
+        addon_versions=settings.cluster.addon_versions,
     )
     return Cluster(settings.cluster.name, args, opts).outputs
 
@@ -140,7 +151,10 @@ def _pool(
             cluster=cluster,
             network=network,
             instance_type=pool.instance_type,
-            nodes=pool.nodes,
+            nodes=starting_nodes(pool),
+            min_nodes=starting_nodes(pool),
+            max_nodes=pool.nodes,
+            scaling_owner=SCALING[pool.scaling.owner],
             zones=pool.zones,
             spot=isinstance(pool.capacity, Spot),
             root_volume_gib=pool.disk_gib,
@@ -153,7 +167,10 @@ def _pool(
         cluster=cluster,
         network=network,
         instance_type=pool.instance_type,
-        nodes=pool.nodes,
+        nodes=starting_nodes(pool),
+        min_nodes=starting_nodes(pool),
+        max_nodes=pool.nodes,
+        scaling_owner=SCALING[pool.scaling.owner],
         zones=pool.zones,
         efa=pool.fabric == "efa",
         capacity=CAPACITY[capacity.kind],
@@ -209,6 +226,8 @@ def _storage(
         compression=item.compression,
         data_repositories=repositories,
         metadata_mode=lustre_shape(item).metadata_mode,
+        backup_retention_days=item.backup_days,
+        skip_final_backup=not item.final_backup,
         protect=protect,
     )
     return LustreFileSystem(item.name, args, opts).outputs

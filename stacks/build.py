@@ -5,18 +5,29 @@ from collections.abc import Sequence
 import pulumi
 
 from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
+from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider as kubernetes_provider
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import PoolOutputs
 from stacks.aws_platform import Platform, aws_platform
-from stacks.exports import AccessExport, ClusterExport, Exports, PoolExport, StorageExport, TrainingExport
+from stacks.exports import (
+    AccessExport,
+    ClusterExport,
+    Exports,
+    InferenceExport,
+    PoolExport,
+    StorageExport,
+    TrainingExport,
+)
+from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
-from stacks.runs import pool_of, training_spec
+from stacks.runs import inference_spec, pool_of, training_spec
 from stacks.sections import PublicAccess, Team, Training, TunnelAccess
 from stacks.settings import Settings
 from workloads.deploy import TrainingRun, TrainingRunArgs
+from workloads.serve import InferenceService, InferenceServiceArgs
 
 Waitable = pulumi.Output[str]
 
@@ -55,7 +66,13 @@ def build(settings: Settings) -> Exports:
         if run.storage is not None:
             ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
-    return _exports(settings, platform, runs)
+    services: list[InferenceExport] = []
+    if settings.inference:
+        kserve = _kserve(settings, platform, pools, opts)
+        for service in settings.inference:
+            ready = [platform.dns, plugins.ready, namespaces[service.team].ready, kserve.ready]
+            services.append(_inference(service, settings, platform, ready, opts))
+    return _exports(settings, platform, runs, services)
 
 
 def _namespace(
@@ -118,7 +135,38 @@ def _training(
     )
 
 
-def _exports(settings: Settings, platform: Platform, runs: Sequence[TrainingExport]) -> Exports:
+def _kserve(
+    settings: Settings, platform: Platform, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
+) -> KServe:
+    runtimes = {item.server.runtime for item in settings.inference if isinstance(item.server, RuntimeServing)}
+    args = KServeArgs(
+        charts_mirror=settings.charts.mirror,
+        runtimes=tuple(sorted(runtimes)),
+        ready=(platform.dns, *(pool.ready for pool in pools)),
+    )
+    return KServe("kserve", args, opts)
+
+
+def _inference(
+    service: Inference, settings: Settings, platform: Platform, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
+) -> InferenceExport:
+    pool = platform.pools[service.pool]
+    spec = inference_spec(service, pool_of(service, settings.pools), settings.registry)
+    InferenceService(f"{spec.namespace}-{spec.name}", InferenceServiceArgs(spec=spec, pool=pool, ready=ready), opts)
+    return InferenceExport(
+        name=spec.name,
+        namespace=spec.namespace,
+        pool=spec.pool,
+        minReplicas=spec.min_replicas,
+        maxReplicas=spec.max_replicas,
+        gpusPerReplica=spec.share.accelerators,
+        gpuResource=pool.profile.accelerator_resource,
+    )
+
+
+def _exports(
+    settings: Settings, platform: Platform, runs: Sequence[TrainingExport], services: Sequence[InferenceExport]
+) -> Exports:
     cluster = platform.cluster
     lake = platform.data_lake
     return Exports(
@@ -138,7 +186,7 @@ def _exports(settings: Settings, platform: Platform, runs: Sequence[TrainingExpo
         ],
         storage=_storage(settings, platform),
         training=runs,
-        inference=[],
+        inference=services,
         dataLake={"name": lake.name, "bucket": lake.bucket, "uri": lake.uri} if lake else None,
     )
 

@@ -68,6 +68,18 @@ class TrainingExport(TypedDict):
     queue: str | None
 
 
+class InferenceExport(TypedDict):
+    """One model service; ``gpusPerReplica`` counts accelerators of any kind."""
+
+    name: str
+    namespace: str
+    pool: str
+    minReplicas: int
+    maxReplicas: int
+    gpusPerReplica: int
+    gpuResource: str | None
+
+
 class DataLakeExport(TypedDict):
     """The bucket."""
 
@@ -85,5 +97,5 @@ class Exports(TypedDict):
     clusters: Sequence[ClusterExport]
     storage: Sequence[StorageExport]
     training: Sequence[TrainingExport]
-    inference: Sequence[str]
+    inference: Sequence[InferenceExport]
     dataLake: DataLakeExport | None

@@ -2,13 +2,24 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any, LiteralString, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
-from components import accelerators, tags
+from components import accelerators, tags, versions
 from stacks.problems import near, refusal
 
 PLACEHOLDER = "placeholder-of-an-encrypted-value"
@@ -74,6 +85,26 @@ class Section(BaseModel):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern(AfterValidator):
+    """A validator that also tells editors, in the JSON Schema, which text it accepts."""
+
+    pattern: str = ""
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The schema of the type below, with the pattern."""
+        return {**handler(core_schema), "pattern": f"^(?:{self.pattern})$"}
+
+
+def _choices(names: Callable[[], Iterable[str]]) -> Any:
+    """Tells editors, in the JSON Schema, which texts there are; looked up only when a schema is made."""
+
+    def fill(schema: dict[str, Any]) -> None:
+        schema["enum"] = sorted(names())
+
+    return Field(json_schema_extra=fill)
+
+
 def _matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> AfterValidator:
     """Accepts text that matches ``pattern`` completely."""
     compiled = re.compile(pattern)
@@ -83,7 +114,7 @@ def _matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> A
             raise refusal(rule, "the text has another form", allowed=allowed, fix=fix)
         return value
 
-    return AfterValidator(check)
+    return _Pattern(check, pattern)
 
 
 def _dns_label(limit: int) -> AfterValidator:
@@ -170,7 +201,9 @@ def _retention(value: int) -> int:
     return value
 
 
-LogRetentionDays: TypeAlias = Annotated[int, Field(strict=True), AfterValidator(_retention)]
+LogRetentionDays: TypeAlias = Annotated[
+    int, Field(strict=True, json_schema_extra={"enum": list(LOG_RETENTION_DAYS)}), AfterValidator(_retention)
+]
 
 
 def _public_cidr(value: str) -> str:
@@ -229,7 +262,9 @@ def _known(
 
 
 AwsRegion: TypeAlias = Annotated[
-    str, AfterValidator(_known("aws-region", lambda: AWS_REGIONS, what="there is no such region", allowed=""))
+    str,
+    AfterValidator(_known("aws-region", lambda: AWS_REGIONS, what="there is no such region", allowed="")),
+    _choices(lambda: AWS_REGIONS),
 ]
 AwsZone: TypeAlias = Annotated[
     str,
@@ -272,7 +307,43 @@ KubernetesVersion: TypeAlias = Annotated[
             allowed=f"{', '.join(KUBERNETES_VERSIONS)}, in quotes",
         )
     ),
+    _choices(lambda: KUBERNETES_VERSIONS),
 ]
+
+AddonName: TypeAlias = Annotated[
+    str,
+    AfterValidator(
+        _known("addon-name", lambda: frozenset(versions.EKS_ADDONS), what="the kit installs no such add-on", allowed="")
+    ),
+    _choices(lambda: versions.EKS_ADDONS),
+]
+AddonVersion: TypeAlias = Annotated[
+    str,
+    _matching(
+        "addon-version",
+        r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+",
+        allowed="a version of EKS such as v1.2.3-eksbuild.1",
+        fix="choose one of `aws eks describe-addon-versions --addon-name NAME --kubernetes-version VERSION`",
+    ),
+]
+
+
+def _utc_time(value: str) -> str:
+    try:
+        moment = datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        moment = None
+    if moment is None or moment.strftime("%Y-%m-%dT%H:%M:%SZ") != value:
+        raise refusal(
+            "time-utc",
+            "this is no point in time",
+            allowed="a time in UTC such as 2027-01-11T11:30:00Z",
+            fix="write date, T, time and Z",
+        )
+    return value
+
+
+UtcTime: TypeAlias = Annotated[str, AfterValidator(_utc_time), Field(json_schema_extra={"format": "date-time"})]
 
 
 def _instance_type(value: str) -> str:
@@ -288,7 +359,7 @@ def _instance_type(value: str) -> str:
     return value
 
 
-InstanceTypeName: TypeAlias = Annotated[str, AfterValidator(_instance_type)]
+InstanceTypeName: TypeAlias = Annotated[str, AfterValidator(_instance_type), _choices(accelerators.catalogue)]
 
 NodeCount: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=450)]
 """Nodes of one group; 450 is the quota of nodes per EKS managed node group (adjustable at AWS, not here)."""
@@ -346,5 +417,16 @@ def _encrypted(value: Any) -> Any:
     return value
 
 
-EncryptedText: TypeAlias = Annotated[SecretStr, BeforeValidator(_encrypted)]
+EncryptedText: TypeAlias = Annotated[
+    SecretStr,
+    BeforeValidator(_encrypted),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"secure": {"type": "string"}},
+            "required": ["secure"],
+            "additionalProperties": False,
+        }
+    ),
+]
 """A secret: in the file only as ``secure: …`` (made by `pulumi config set --secret`), never printed."""

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components import accelerators, cidr
-from components.aws import lustre_rules
 from components.outputs import AcceleratorKind
 from stacks.problems import Problem
 from stacks.rules import Report, aws, rule
-from stacks.sections import CapacityBlock, LustreStorage, Pool, Reservation, Spot
+from stacks.sections import CapacityBlock, Pool, Reservation, Spot
 
 if TYPE_CHECKING:
     from stacks.settings import Settings
@@ -22,7 +21,8 @@ ADDRESSES_RESERVED = 48
 """Per zone, for the control plane, endpoints, file systems and load balancers."""
 
 
-def _zones(settings: "Settings", pool: Pool) -> tuple[str, ...]:
+def zones_of(settings: "Settings", pool: Pool) -> tuple[str, ...]:
+    """The zones in which the pool's nodes may stand."""
     place = aws(settings)
     return pool.zones or (place.network.zones if place else ())
 
@@ -30,6 +30,11 @@ def _zones(settings: "Settings", pool: Pool) -> tuple[str, ...]:
 def is_accelerated(pool: Pool) -> bool:
     """Whether the pool's nodes carry accelerators."""
     return accelerators.instance(pool.instance_type).accelerator_kind is not AcceleratorKind.NONE
+
+
+def starting_nodes(pool: Pool) -> int:
+    """With how many nodes the pool is made; from then on its owner decides."""
+    return pool.nodes if pool.scaling.owner == "settings" else pool.scaling.min_nodes
 
 
 @rule("pool-zone-in-network", "pools", "place")
@@ -53,7 +58,7 @@ def _pool_zones(settings: "Settings", report: Report) -> Iterator[Problem]:
 @rule("efa-one-zone", "pools", "place")
 def _efa_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, pool in enumerate(settings.pools):
-        if pool.fabric == "efa" and len(_zones(settings, pool)) != 1:
+        if pool.fabric == "efa" and len(zones_of(settings, pool)) != 1:
             yield report.problem(
                 "pools",
                 number,
@@ -69,7 +74,7 @@ def _efa_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
 def _capacity_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, pool in enumerate(settings.pools):
         bound = isinstance(pool.capacity, Reservation | CapacityBlock) or pool.placement_group
-        if bound and is_accelerated(pool) and pool.fabric != "efa" and len(_zones(settings, pool)) != 1:
+        if bound and is_accelerated(pool) and pool.fabric != "efa" and len(zones_of(settings, pool)) != 1:
             yield report.problem(
                 "pools",
                 number,
@@ -113,37 +118,6 @@ def _nvidia_only(settings: "Settings", report: Report) -> Iterator[Problem]:
             )
 
 
-@rule("reservation-with-placement-group", "pools")
-def _reservation_decides_placement(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, pool in enumerate(settings.pools):
-        if isinstance(pool.capacity, Reservation | CapacityBlock) and pool.placement_group:
-            yield report.problem(
-                "pools",
-                number,
-                "placementGroup",
-                value=pool.placement_group,
-                what="a reservation decides where its instances stand; with a placement group EC2 finds no capacity",
-                allowed="false, or leave it out",
-                fix="remove placementGroup, or the reservation",
-            )
-
-
-@rule("capacity-block-confirm", "pools")
-def _blocks_are_confirmed(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, pool in enumerate(settings.pools):
-        if isinstance(pool.capacity, CapacityBlock) and not pool.capacity.confirm:
-            yield report.problem(
-                "pools",
-                number,
-                "capacity",
-                "confirm",
-                value=pool.capacity.confirm,
-                what="a capacity block is paid for whether it is used or not, and its nodes end with it",
-                allowed="true",
-                fix="set confirm: true when the block's owner agrees",
-            )
-
-
 @rule("cpu-pool-options", "pools")
 def _cpu_pools_are_plain(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, pool in enumerate(settings.pools):
@@ -174,12 +148,15 @@ def _cpu_pools_are_plain(settings: "Settings", report: Report) -> Iterator[Probl
 
 @rule("system-pool-needed", "pools")
 def _somewhere_for_addons(settings: "Settings", report: Report) -> Iterator[Problem]:
-    if not any(not is_accelerated(pool) and not isinstance(pool.capacity, Spot) for pool in settings.pools):
+    if not any(
+        starting_nodes(pool) and not is_accelerated(pool) and not isinstance(pool.capacity, Spot)
+        for pool in settings.pools
+    ):
         yield report.problem(
             "pools",
             value=[pool.name for pool in settings.pools],
             what="no pool takes the cluster's own pods: accelerated pools repel them and spot nodes vanish",
-            allowed="one pool at least without accelerators and not on spot capacity",
+            allowed="one pool at least that has nodes from the start, no accelerators, and no spot capacity",
             fix="add a pool such as {name: system, instanceType: m7i.2xlarge, nodes: 2}",
         )
 
@@ -188,7 +165,7 @@ def _addresses(settings: "Settings", zone: str) -> int:
     """Addresses that the private subnet of ``zone`` must have."""
     needed = ADDRESSES_RESERVED
     for pool in settings.pools:
-        zones = _zones(settings, pool)
+        zones = zones_of(settings, pool)
         if zone in zones:
             each = ADDRESSES_PER_ACCELERATED_NODE if is_accelerated(pool) else ADDRESSES_PER_NODE
             needed += each * math.ceil(pool.nodes / len(zones))
@@ -226,102 +203,3 @@ def _subnets_hold_the_nodes(settings: "Settings", report: Report) -> Iterator[Pr
             allowed=f"a block whose private subnets hold {max(needed.values())} addresses each",
             fix="use a larger block (a VPC cannot be renumbered later), or fewer nodes in one zone",
         )
-
-
-@rule("storage-zone-in-network", "storage", "place")
-def _storage_zones(settings: "Settings", report: Report) -> Iterator[Problem]:
-    place = aws(settings)
-    for number, item in enumerate(settings.storage):
-        if place and item.zone not in place.network.zones:
-            yield report.problem(
-                "storage",
-                number,
-                "zone",
-                value=item.zone,
-                what="the network has no subnet in this zone",
-                allowed=", ".join(place.network.zones),
-                fix="choose one of those, best the one of the pool that reads it",
-            )
-
-
-def lustre_shape(item: LustreStorage) -> lustre_rules.LustreShape:
-    """The sizing of a file system in the component's terms."""
-    return lustre_rules.LustreShape(
-        deployment_type=item.deployment_type,
-        storage_capacity_gib=item.capacity_gib,
-        per_unit_storage_throughput=item.throughput_mb_per_tib,
-        metadata_mode="AUTOMATIC" if item.deployment_type == "PERSISTENT_2" else None,
-    )
-
-
-@rule("lustre-sizing", "storage")
-def _lustre_sizes(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, item in enumerate(settings.storage):
-        for fault in lustre_rules.problems(lustre_shape(item)):
-            member = "throughputMbPerTib" if "throughput" in fault else "capacityGib"
-            yield report.problem(
-                "storage",
-                number,
-                member,
-                value=item.throughput_mb_per_tib if "throughput" in fault else item.capacity_gib,
-                what=fault,
-                allowed="sizes and speeds that FSx for Lustre sells for this deployment type",
-                fix="choose one of the sizes that the sentence names",
-            )
-
-
-@rule("repository-needs-data-lake", "storage", "data_lake")
-def _repositories_have_a_lake(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, item in enumerate(settings.storage):
-        if item.data_repositories and settings.data_lake is None:
-            yield report.problem(
-                "storage",
-                number,
-                "dataRepositories",
-                value=[repository.prefix for repository in item.data_repositories],
-                what="these directories come from the data lake, and the stack has none",
-                allowed="no data repositories while dataLake is left out",
-                fix="add dataLake, or remove the repositories",
-            )
-
-
-@rule("repository-name", "storage")
-def _repositories_have_names_of_their_own(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, item in enumerate(settings.storage):
-        paths = [repository.path for repository in item.data_repositories]
-        keys = [repository.key for repository in item.data_repositories]
-        for position, key in enumerate(keys):
-            # The same path twice is told by the rule below.
-            others = [path for path, other in zip(paths[:position], keys, strict=False) if other == key]
-            if others and paths[position] not in others:
-                yield report.problem(
-                    "storage",
-                    number,
-                    "dataRepositories",
-                    position,
-                    "path",
-                    value=paths[position],
-                    what=f"this path and {others[0]} would give two associations one name ({key})",
-                    allowed="paths that differ in more than a slash for a hyphen",
-                    fix="rename one of them",
-                )
-
-
-@rule("repository-overlap", "storage")
-def _repositories_are_apart(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, item in enumerate(settings.storage):
-        for member in ("path", "prefix"):
-            places = [f"{getattr(repository, member).strip('/')}/" for repository in item.data_repositories]
-            for position, mine in enumerate(places):
-                if any(mine.startswith(other) or other.startswith(mine) for other in places[:position]):
-                    yield report.problem(
-                        "storage",
-                        number,
-                        "dataRepositories",
-                        position,
-                        member,
-                        value=getattr(item.data_repositories[position], member),
-                        what=f"this {member} lies within that of an earlier repository, or around it",
-                        allowed="places that do not overlap: FSx refuses the second association",
-                        fix="move one of them",
-                    )

@@ -159,8 +159,14 @@ def _file_steps(error: ErrorDetails, raw: dict[str, Any]) -> list[str | int]:
     """The error's place in the file: pydantic also lists the tags of unions, which no file spells."""
     location = [step for step in error["loc"] if step != "[key]"]
     steps: list[str | int] = []
+    tagged: list[str | int] | None = None
     for number, step in enumerate(location):
         last = number == len(location) - 1
+        here = lookup(raw, steps)
+        if tagged != steps and isinstance(here, dict) and step in (here.get("kind"), here.get("cloud")):
+            # A tag may have the name of a key beside it (kind: runtime, runtime: …); pydantic names the tag first.
+            tagged = list(steps)
+            continue
         stands = not isinstance(lookup(raw, [*steps, step]), _Missing)
         if stands or (last and error["type"] == "missing"):
             steps.append(step)

@@ -83,7 +83,7 @@ def _unique(section: str, member: str) -> None:
             )
 
 
-for _section in ("pools", "storage", "teams", "training"):
+for _section in ("pools", "storage", "teams", "training", "inference"):
     _unique(_section, "name")
 
 

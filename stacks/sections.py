@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field, model_validator
 from components.kubernetes.names import STORAGE_NAMESPACE_PREFIX
 from stacks.fields import (
     AbsolutePath,
+    AddonName,
+    AddonVersion,
     AwsPrincipalArn,
     AwsZone,
     CapacityReservationId,
@@ -26,6 +28,7 @@ from stacks.fields import (
     PublicCidr,
     S3Prefix,
     Section,
+    UtcTime,
     Whole,
 )
 from stacks.problems import refusal
@@ -161,6 +164,8 @@ class Cluster(Section):
     name: Name = "main"
     version: KubernetesVersion = "1.36"
     log_retention_days: LogRetentionDays = 90
+    addon_versions: dict[AddonName, AddonVersion] = Field(default_factory=dict)
+    """Versions of EKS add-ons by name. Those not named here get EKS's default for the cluster's version."""
 
 
 class OnDemand(Section):
@@ -189,9 +194,23 @@ class CapacityBlock(Section):
     id: CapacityReservationId
     confirm: Flag = False
     """True when its owner knows that the block is paid for from its start to its end, used or not."""
+    starts: UtcTime | None = None
+    """When the block begins, as AWS told it when it was bought."""
+    ends: UtcTime | None = None
+    """When the block ends; EKS empties the pool before that. Runs on the pool must fit in between."""
 
 
 Capacity: TypeAlias = Annotated[OnDemand | Spot | Reservation | CapacityBlock, Field(discriminator="kind")]
+
+
+class Scaling(Section):
+    """Who decides how many nodes of a pool run now."""
+
+    owner: Literal["settings", "autoscaler", "schedule"] = "settings"
+    """``settings``: every update restores ``nodes``. Otherwise the pool begins with ``minNodes``, grows to ``nodes`` at
+    most, and updates leave the number alone."""
+    min_nodes: Annotated[Whole, Field(ge=0, le=450)] = 0
+    """How small an autoscaler or a schedule may make the pool."""
 
 
 class Pool(Section):
@@ -207,6 +226,7 @@ class Pool(Section):
     placement_group: Flag | None = None
     """A cluster placement group. Unset: yes with a fabric, unless a reservation decides the placement."""
     capacity: Capacity = OnDemand(kind="onDemand")
+    scaling: Scaling = Scaling()
     disk_gib: Annotated[Gib, Field(ge=30, le=16384)] = 200
     node_repair: Flag = True
 
@@ -238,6 +258,10 @@ class LustreStorage(Section):
     """Throughput per TiB of storage, MB/s; required for PERSISTENT_2, not accepted for SCRATCH_2."""
     compression: Literal["NONE", "LZ4"] = "LZ4"
     data_repositories: tuple[DataRepository, ...] = ()
+    backup_days: Whole = 0
+    """How long daily backups are kept; 0 makes none. FSx makes none of scratch file systems and of linked ones."""
+    final_backup: Flag = False
+    """Whether FSx makes a last backup when the file system is deleted; it is billed until somebody removes it."""
 
 
 Storage: TypeAlias = LustreStorage

@@ -12,8 +12,9 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from pydantic.fields import FieldInfo
 
 # Imported for their effect: each registers its rules.
-from stacks import pool_rules, workload_rules  # noqa: F401
+from stacks import capacity_rules, inference_rules, pool_rules, storage_rules, workload_rules  # noqa: F401
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
+from stacks.inference import Inference
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place
 from stacks.problems import (
     HIDDEN,
@@ -83,7 +84,7 @@ class Settings(Section):
     data_lake: DataLake | None = None
     teams: tuple[Team, ...] = ()
     training: tuple[Training, ...] = ()
-    inference: NothingYet = ()
+    inference: tuple[Inference, ...] = ()
     links: NothingYet = ()
 
     @property

@@ -46,9 +46,15 @@ def node_addon_role(name: str, addon: str, account_id: str, region: str, *, pare
 
 
 def create_addon(
-    name: str, addon: str, cluster_name: pulumi.Output[str], *, role: Role | None, opts: pulumi.ResourceOptions
+    name: str,
+    addon: str,
+    cluster_name: pulumi.Output[str],
+    *,
+    role: Role | None,
+    version: str | None,
+    opts: pulumi.ResourceOptions,
 ) -> eks.Addon:
-    """Install ``addon`` at the version of ``components/versions.py``."""
+    """Install ``addon`` at ``version``, or else at the version of ``components/versions.py``."""
     association = (
         [eks.AddonPodIdentityAssociationArgs(role_arn=role.arn, service_account=SERVICE_ACCOUNTS[addon])]
         if role
@@ -58,7 +64,7 @@ def create_addon(
         name,
         cluster_name=cluster_name,
         addon_name=addon,
-        addon_version=versions.EKS_ADDONS[addon],
+        addon_version=version or versions.EKS_ADDONS[addon],
         configuration_values=addon_configuration(addon),
         pod_identity_associations=association,
         # The program owns an add-on's settings: what somebody changed by hand goes back at the next update.

@@ -1,8 +1,8 @@
 """An EKS control plane: private unless told otherwise, encrypted, logged, and reached by named principals only."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_aws import cloudwatch, eks, kms, vpc
@@ -47,6 +47,8 @@ class ClusterArgs:
     """Role that ``slipway kube-token`` assumes; None uses the caller's own credentials."""
     deletion_protection: bool = True
     log_retention_days: int = 90
+    addon_versions: Mapping[str, str] = field(default_factory=dict)
+    """EKS versions by add-on, in place of those of ``components/versions.py``."""
     service_cidr: str | None = None
     """None lets EKS choose a range that does not overlap the VPC."""
     support_type: str = "STANDARD"
@@ -198,7 +200,10 @@ class Cluster(pulumi.ComponentResource):
         addons: list[pulumi.Resource] = []
         for addon in NODE_ADDONS:
             role = node_addon_role(f"{name}-{addon}", addon, args.account_id, args.network.region, parent=self)
-            addons.append(create_addon(f"{name}-{addon}", addon, cluster.name, role=role, opts=self._options))
+            version = args.addon_versions.get(addon)
+            addons.append(
+                create_addon(f"{name}-{addon}", addon, cluster.name, role=role, version=version, opts=self._options)
+            )
         return addons
 
     def _kubeconfig(self, args: ClusterArgs, physical: str, cluster: eks.Cluster) -> pulumi.Output[str]:

@@ -1,7 +1,7 @@
 """Add-ons whose pods need a machine to run on: EKS calls them ACTIVE only once nodes have joined."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_aws import eks
@@ -25,6 +25,8 @@ class ClusterAddonsArgs:
     pools: Sequence[PoolOutputs]
     """Pools whose nodes must have joined first; at least one without taints, for the add-ons' own pods."""
     addons: Sequence[str] = DEFAULT_ADDONS
+    addon_versions: Mapping[str, str] = field(default_factory=dict)
+    """EKS versions by add-on, in place of those of ``components/versions.py``."""
 
 
 class ClusterAddons(pulumi.ComponentResource):
@@ -54,6 +56,7 @@ class ClusterAddons(pulumi.ComponentResource):
             addon,
             cluster.cluster_name,
             role=role,
+            version=args.addon_versions.get(addon),
             opts=pulumi.ResourceOptions(parent=self, depends_on=first),
         )
 

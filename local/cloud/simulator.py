@@ -44,6 +44,8 @@ class Simulator:
         effects: whether calls wait for the supervisor.
         kill: what a planted kill of the engine does; raises ``EngineKilledError`` by default.
         schemas: where schemas come from; by default the package's SDK wheel.
+        dependency_patience: real seconds for which a deletion is tried again while others hold the object; by default
+            what the provider waits for a supervisor.
     """
 
     def __init__(
@@ -54,10 +56,12 @@ class Simulator:
         *,
         kill: Callable[[], None] = no_engine,
         schemas: Schemas | None = None,
+        dependency_patience: float | None = None,
     ) -> None:
         self.package = package
         self.store = store
         types = BoundTypes(package, schemas)
+        patience = DEPENDENCY_PATIENCE_SECONDS if effects is Effects.SUPERVISOR else 0.0
         self._session = Session(
             package=package,
             store=store,
@@ -65,7 +69,7 @@ class Simulator:
             runner=CallRunner(package, store, kill=kill),
             effects=effects,
             region=store.region,
-            dependency_patience=DEPENDENCY_PATIENCE_SECONDS if effects is Effects.SUPERVISOR else 0.0,
+            dependency_patience=patience if dependency_patience is None else dependency_patience,
         )
         self._mutations = Mutations(self._session)
         if package.seed is not None:

@@ -22,6 +22,7 @@ from local.cluster.cloud_facts import CLUSTER
 from local.cluster.control_plane import ClusterSettings, ControlPlane
 from local.cluster.front import Front, admitted
 from local.cluster.informer import Informer
+from local.cluster.kserve import KServe
 from local.cluster.kube import Kube, KubeError
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
@@ -42,7 +43,9 @@ _START_SECONDS = 90.0
 class Inside:
     """What reconciles within a running control plane; made anew whenever the control plane is."""
 
-    def __init__(self, store: SqliteStore, cluster: str, kube: Kube, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, store: SqliteStore, cluster: str, plane: ControlPlane, kube: Kube, wake: Callable[[], None]
+    ) -> None:
         self.kube = kube
         self.nodes: Informer[NodeView] = Informer(kube, "/api/v1/nodes", node_view, wake)
         self.pods: Informer[PodView] = Informer(kube, "/api/v1/pods", pod_view, wake)
@@ -53,6 +56,7 @@ class Inside:
         self.addons = Addons(store, cluster, kube)
         self.access = Access(store, cluster, kube)
         self.volumes = Volumes(store, kube)
+        self.kserve = KServe(plane, kube)
         self._informers = (self.nodes, self.pods, self.namespaces)
         self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
         self._access_lock = asyncio.Lock()
@@ -66,6 +70,7 @@ class Inside:
         await self.groups.reconcile(ClusterView(self.nodes.items, self.pods.items))
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
         await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
+        await self.kserve.reconcile(self.namespaces.items, self.pods.items.values())
 
     async def sync_access(self) -> None:
         """Bring the role bindings up to date; also before a token is accepted."""
@@ -123,6 +128,13 @@ class SimulatedCluster:
                 await asyncio.sleep(min(max(_SETTLE_SECONDS, took), _LONGEST_SETTLE_SECONDS))
         finally:
             await self._stop()
+
+    def port_inside(self, port: int) -> int | None:
+        """Where the endpoint published on ``port`` leads to for a client in the network; None: not ours, or off."""
+        item = self._store.get(CLUSTER, self.name)
+        private = bool(((item.body if item else {}).get("resourcesVpcConfig") or {}).get("endpointPrivateAccess"))
+        front = self._front
+        return front.target if private and front and front.port == port and front.target else None
 
     async def status(self) -> ClusterStatus:
         """For reports."""
@@ -186,7 +198,7 @@ class SimulatedCluster:
         except BaseException:
             await self._stop()
             raise
-        self.inside = Inside(self._store, self.name, kube, self.wake)
+        self.inside = Inside(self._store, self.name, plane, kube, self.wake)
         _LOG.info("cluster %s: the API server is ready", self.name)
         return plane
 

@@ -132,6 +132,19 @@ class ControlPlane:
         child.start()
         return child
 
+    def run_controller(self, spec: ChildSpec) -> Child:
+        """Start a process that works on this cluster beside its control plane; it stops before etcd does."""
+        child = Child(spec, self._child_changed)
+        self._children.append(child)
+        child.start()
+        return child
+
+    async def end_controller(self, child: Child) -> None:
+        """Stop what ``run_controller`` started."""
+        self._children.remove(child)
+        await child.stop()
+        self._child_changed()
+
     def _child_changed(self) -> None:
         self.write_record()
         self._changed()

@@ -135,6 +135,8 @@ class LocalEnvironment:
             "AWS_REGION": region,
             "AWS_DEFAULT_REGION": region,
             "AWS_EC2_METADATA_DISABLED": "true",
+            # boto3 of any process started with these variables asks the simulated account, never AWS.
+            "AWS_ENDPOINT_URL": f"http://{LOOPBACK}:{self._port('aws')}",
             # Files that are empty: a profile of the user's own is never read.
             "AWS_CONFIG_FILE": str(root / "aws" / "config"),
             "AWS_SHARED_CREDENTIALS_FILE": str(root / "aws" / "credentials"),
@@ -142,6 +144,14 @@ class LocalEnvironment:
             "HELM_CONFIG_HOME": str(root / "helm" / "config"),
             "HELM_DATA_HOME": str(root / "helm" / "data"),
         }
+
+    def tunnel(self) -> str:
+        """URL of the HTTP proxy that stands for a tunnel into the simulated network, for private endpoints.
+
+        Raises:
+            SupervisorError: the environment was never brought up.
+        """
+        return f"http://{LOOPBACK}:{self._port('tunnel')}"
 
     def kubeconfig(self, cluster: str) -> str:
         """A kubeconfig (JSON) of a simulated cluster that asks ``slipway kube-token`` for its tokens.
@@ -261,10 +271,13 @@ class LocalEnvironment:
         )
 
     def _charts_mirror(self) -> str:
-        port = PortBook(self._files.ports).known().get("http")
+        return f"http://{LOOPBACK}:{self._port('http')}/charts"
+
+    def _port(self, name: str) -> int:
+        port = PortBook(self._files.ports).known().get(name)
         if port is None:
             raise SupervisorError(f"{self.paths.root} has no supervisor's ports: run `slipway local up` first")
-        return f"http://{LOOPBACK}:{port}/charts"
+        return port
 
     def _search_path(self) -> str:
         located = [

@@ -61,14 +61,15 @@ class Front:
             return
         self._writers.add(upstream_writer)
         try:
-            await asyncio.gather(_pass(reader, upstream_writer), _pass(upstream_reader, writer))
+            await asyncio.gather(pass_bytes(reader, upstream_writer), pass_bytes(upstream_reader, writer))
         finally:
             for end in (writer, upstream_writer):
                 self._writers.discard(end)
                 end.close()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction of a connection to its end."""
     with contextlib.suppress(ConnectionError, OSError):
         while chunk := await reader.read(_CHUNK):
             writer.write(chunk)

@@ -12,6 +12,8 @@ VOLUMES_ANNOTATION = "simulation.slipway.dev/volumes"
 VOLUMES_MOUNTED = "mounted"
 DURATION_ANNOTATION = "simulation.slipway.dev/duration"
 """How long a Job's pod runs, as a Go duration (``90s``)."""
+HOLD_ANNOTATION = "simulation.slipway.dev/waits-for"
+"""On a pod that stands for a process of the supervisor: taken off once that process is ready."""
 EXIT_CODE_ANNOTATION = "simulation.slipway.dev/exit-code"
 """Exit code with which a Job's pod ends, instead of 0."""
 
@@ -24,6 +26,7 @@ _LIVING = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
 _READY = '.status.conditions.[] | select( .type == "Ready" ) | .status'
 _CLAIMS = ".spec.volumes.[].persistentVolumeClaim.claimName"
 _MOUNTED = f'.metadata.annotations["{VOLUMES_ANNOTATION}"]'
+_HELD = f'.metadata.annotations["{HOLD_ANNOTATION}"]'
 _EXIT_CODE = f'.metadata.annotations["{EXIT_CODE_ANNOTATION}"]'
 
 _CONDITIONS_OF_NODE = """
@@ -188,7 +191,17 @@ def stages() -> list[Document]:
                 "jitterDurationMilliseconds": 2 * _HEARTBEAT_MILLISECONDS,
             },
         ),
-        _stage("pod-ready", "Pod", [*pending, not_ready, {"key": _CLAIMS, "operator": "DoesNotExist"}], running),
+        _stage(
+            "pod-ready",
+            "Pod",
+            [
+                *pending,
+                not_ready,
+                {"key": _CLAIMS, "operator": "DoesNotExist"},
+                {"key": _HELD, "operator": "DoesNotExist"},
+            ],
+            running,
+        ),
         _stage("pod-ready-mounted", "Pod", [*pending, not_ready, _in(_MOUNTED, VOLUMES_MOUNTED)], running),
         _stage(
             "pod-waits-for-volumes",

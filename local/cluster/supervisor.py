@@ -18,6 +18,8 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.cloud.endpoint.server import EndpointServer
+from local.cloud.lifecycle import Effects
 from local.cloud.store import SqliteStore
 from local.cluster.access import user_of
 from local.cluster.authn import Key, TokenError, verify
@@ -29,11 +31,13 @@ from local.cluster.executables import executables
 from local.cluster.files import private_directory, write_private
 from local.cluster.http_server import HttpRequest, HttpResponse, HttpServer, json_response
 from local.cluster.identity import ProcessIdentity, resident_mib
+from local.cluster.kserve import kserve_sources
 from local.cluster.kubeconfigs import write_certificate_kubeconfig
 from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import hold
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ProcessStatus, Status
+from local.cluster.tunnel import Tunnel
 from local.paths import StatePaths
 from local.toolchain.errors import ToolchainError
 
@@ -54,8 +58,12 @@ class Supervisor:
         self._clusters: dict[str, tuple[SimulatedCluster, asyncio.Task[None]]] = {}
         self._token = secrets.token_urlsafe(32)
         self._stopping = asyncio.Event()
-        self._ports = PortBook(self._files.ports).reserve("http", "webhook")
-        self._charts = ChartMirror()
+        self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel", "aws")
+        self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
+        self._charts = ChartMirror(kserve_sources)
+        # A connection of its own: the reconciler learns of changes that other connections make.
+        self._calls = SqliteStore(paths.account)
+        self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)
 
     async def run(self) -> None:
         """Serve and reconcile until told to stop; then end every process."""
@@ -67,6 +75,8 @@ class Supervisor:
         webhook = HttpServer(self._authenticate, self._ports["webhook"], _webhook_tls(authority))
         await http.start()
         await webhook.start()
+        await self._tunnel.start()
+        self._aws.start()
         self._announce()
         try:
             await self._reconcile(authority)
@@ -74,6 +84,9 @@ class Supervisor:
             await self._stop_clusters()
             await http.stop()
             await webhook.stop()
+            await self._tunnel.stop()
+            self._aws.stop()
+            self._calls.close()
             self._store.close()
             _LOG.info("stopped")
 
@@ -120,6 +133,11 @@ class Supervisor:
             task = asyncio.create_task(cluster.run(), name=f"cluster {item.id}")
             self._clusters[item.id] = (cluster, task)
 
+    def _inside(self, port: int) -> int | None:
+        """Where a published endpoint leads to for a client that is in the network."""
+        found = (cluster.port_inside(port) for cluster, _ in self._clusters.values())
+        return next((target for target in found if target is not None), None)
+
     async def _stop_clusters(self) -> None:
         tasks = [task for _, task in self._clusters.values()]
         for task in tasks:
@@ -135,7 +153,8 @@ class Supervisor:
     async def _serve(self, request: HttpRequest) -> HttpResponse:
         path = request.path.partition("?")[0]
         if path.startswith("/charts/"):
-            return self._charts.serve(path.removeprefix("/charts/"))
+            # Packing a chart for the first time takes a second: the loop serves tokens meanwhile.
+            return await asyncio.to_thread(self._charts.serve, path.removeprefix("/charts/"))
         if not secrets.compare_digest(request.headers.get("authorization", ""), f"Bearer {self._token}"):
             return HttpResponse(_UNAUTHORIZED, b"a token is needed; it is in the supervisor's record file\n")
         if path == "/status":

@@ -50,16 +50,7 @@ def build(go: Go, module: GoModule, executable: Executable, *, work: Path, tick:
 
 def install_script(go: Go, module: GoModule, script: Script) -> Path:
     """Copies a script out of the pinned Go module; its content is verified by go.sum like all other sources."""
-    command = [str(go.executable), "mod", "download", "-json", script.go_module]
-    asked = subprocess.run(
-        command, cwd=module.directory, env=environment(), capture_output=True, text=True, check=False
-    )
-    log = logs_directory() / f"{script.name}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(asked.stdout + asked.stderr)
-    if asked.returncode != 0:
-        raise explain_refusal(asked.stdout + asked.stderr, log)
-    source = Path(json.loads(asked.stdout)["Dir"]) / script.file
+    source = source_directory(go, module, script.go_module, log_name=script.name) / script.file
     if not source.is_file():
         raise ToolchainError(
             f"{script.go_module} {script.version} has no file {script.file}",
@@ -68,6 +59,20 @@ def install_script(go: Go, module: GoModule, script: Script) -> Path:
     target = built_path(script.name)
     write_executable(target, source.read_bytes())
     return target
+
+
+def source_directory(go: Go, module: GoModule, go_module: str, *, log_name: str) -> Path:
+    """Where Go keeps the verified sources of ``go_module``, in the pinned version; fetches them if needed."""
+    command = [str(go.executable), "mod", "download", "-json", go_module]
+    asked = subprocess.run(
+        command, cwd=module.directory, env=environment(), capture_output=True, text=True, check=False
+    )
+    log = logs_directory() / f"{log_name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(asked.stdout + asked.stderr)
+    if asked.returncode != 0:
+        raise explain_refusal(asked.stdout + asked.stderr, log)
+    return Path(json.loads(asked.stdout)["Dir"])
 
 
 def _explain_failure(executable: Executable, status: int, log: Path) -> ToolchainError:

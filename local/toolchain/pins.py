@@ -18,6 +18,8 @@ KUBERNETES_PLUGIN_VERSION: Final = "4.25.0"
 KUBERNETES_VERSION: Final = "1.36.3"
 ETCD_VERSION: Final = "3.6.14"
 KWOK_VERSION: Final = "0.8.0"
+KSERVE_VERSION: Final = "0.20.0"
+KSERVE_MODULE: Final = "github.com/kserve/kserve"
 
 BUILD_FLAGS: Final = (
     # One set for every module: a different flag would compile the standard library a second time.
@@ -211,6 +213,20 @@ MODULES: Final = (
         ),
         disk=Disk(sources_mib=300, compiled_mib=500, installed_mib=120),
         fetch_seconds=3,
+    ),
+    # Last: stacks without inference run without it. Its go.mod repeats the controller's own replacements.
+    GoModule(
+        name="kserve",
+        builds=(
+            Executable(
+                name="kserve-manager",
+                version=KSERVE_VERSION,
+                package=f"{KSERVE_MODULE}/cmd/manager",
+                cpu_seconds=150,
+            ),
+        ),
+        disk=Disk(sources_mib=700, compiled_mib=900, installed_mib=160),
+        fetch_seconds=12,
     ),
 )
 TOOLS: Final = {tool.name: tool for module in MODULES for tool in module.tools}

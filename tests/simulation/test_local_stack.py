@@ -58,13 +58,28 @@ def test_status_counts_32_gpus_and_128_interfaces_and_the_run_is_complete(local:
     told = status(local)
     assert (told["environment"], told["simulated"], told["ready"]) == ("local", True, True)
     (cluster,) = told["clusters"]
-    assert (cluster["name"], cluster["ready"], cluster["nodes_ready"]) == ("main", True, 6)
+    assert (cluster["name"], cluster["ready"], cluster["nodes_ready"]) == ("main", True, 8)
     (training,) = [pool for pool in cluster["pools"] if pool["name"] == "training"]
     assert (training["nodes_ready"], training["gpus"], training["efa_interfaces"]) == (4, 32, 128)
     (storage,) = told["storage"]
     assert (storage["kind"], storage["capacity_gib"], storage["ready"]) == ("lustre", 4800, True)
     (run,) = told["training"]
     assert (run["phase"], run["nodes"], run["gpus"]) == ("Complete", 4, 32)
+
+
+def test_the_model_service_answers_under_the_real_kserve_manager(local: Sandbox) -> None:
+    (service,) = status(local)["inference"]
+    assert service == {
+        "name": "assistant",
+        "namespace": "chat",
+        "ready": True,
+        "phase": "Ready",
+        "replicas": 2,
+        "min": 2,
+        "max": 4,
+        "accelerators": 4,
+        "url": "http://assistant-predictor.chat.svc.cluster.local",
+    }
 
 
 def test_plan_and_engine_agree_on_every_resource_and_every_input(local: Sandbox) -> None:
@@ -105,7 +120,7 @@ def test_drift_is_reported_by_the_name_of_the_property_and_repaired_by_up_with_r
     assert "retentionInDays: 7" in told
     local.expect("up", "local", "--yes", "--refresh")
     (cluster,) = status(local)["clusters"]
-    assert cluster["gpus"] == 32
+    assert cluster["gpus"] == 40
     assert "no drift" in local.expect("refresh", "local").text
 
 

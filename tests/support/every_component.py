@@ -3,12 +3,15 @@
 import pulumi
 
 from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
+from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from tests.support.aws_components import Platform, aws_platform
 from workloads.deploy import TrainingRun, TrainingRunArgs
+from workloads.serve import InferenceService, InferenceServiceArgs
+from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource
 from workloads.specs import ClaimMount, NodeShare, TrainingSpec
 
 SPEC = TrainingSpec(
@@ -20,6 +23,17 @@ SPEC = TrainingSpec(
     image="slipway/trainer:0.1.0",
     script="train.py",
     mount=ClaimMount(claim="scratch", path="/shared"),
+)
+
+SERVICE = InferenceSpec(
+    name="assistant",
+    namespace="research",
+    pool="training",
+    model=ModelSource(uri="s3://models/assistant/v3", size_gib=60),
+    server=ContainerServer(image="slipway/server:0.1.0"),
+    share=NodeShare(accelerators=2, accelerators_of_node=8, vcpus=192, memory_gib=2048),
+    min_replicas=2,
+    max_replicas=2,
 )
 
 
@@ -45,3 +59,6 @@ def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
         "scratch-directories", TeamDirectoriesArgs(storage=platform.lustre.outputs, teams=["research"]), opts
     )
     TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)
+    kserve = KServe("kserve", KServeArgs(charts_mirror="https://charts.example.com"), opts)
+    args = InferenceServiceArgs(spec=SERVICE, pool=platform.training.outputs, ready=[kserve.ready])
+    InferenceService("assistant", args, opts)

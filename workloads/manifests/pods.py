@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from components.kubernetes.quantities import gibibytes, mebibytes
 from components.outputs import FabricProfile, Taint
-from workloads.specs import TrainingSpec
+from workloads.specs import NodeShare, TrainingSpec
 
 Part = dict[str, Any]
 
@@ -24,7 +24,37 @@ NODE_FRACTION = 0.85
 MEBIBYTE_PER_GIB = 1024
 
 
-def resources(spec: TrainingSpec, profile: FabricProfile) -> Part:
+class Placed(Protocol):
+    """Whatever takes a share of nodes: a run or a model service."""
+
+    @property
+    def share(self) -> NodeShare:
+        """What one pod takes."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The spec's own variables."""
+
+
+POD_SECURITY: Mapping[str, Any] = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    # Otherwise every start changes the owner of every file of the file system.
+    "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+"""Of every pod: what pod security ``restricted`` wants."""
+CONTAINER_SECURITY: Mapping[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+"""Of every container, likewise."""
+
+
+def resources(spec: Placed, profile: FabricProfile) -> Part:
     """Requests and limits of one pod.
 
     Devices and huge pages cannot be overcommitted, so limits equal requests. Memory too, or the node's kernel chooses
@@ -42,17 +72,17 @@ def resources(spec: TrainingSpec, profile: FabricProfile) -> Part:
     return {"requests": {"cpu": str(cpus(spec)), **fixed}, "limits": fixed}
 
 
-def memory_gib(spec: TrainingSpec) -> int:
+def memory_gib(spec: Placed) -> int:
     """Memory of one pod, huge pages included: its share of the node."""
     return int(spec.share.memory_gib * NODE_FRACTION * _share(spec))
 
 
-def cpus(spec: TrainingSpec) -> int:
+def cpus(spec: Placed) -> int:
     """Processors that one pod requests."""
     return max(1, int(spec.share.vcpus * NODE_FRACTION * _share(spec)))
 
 
-def _share(spec: TrainingSpec) -> float:
+def _share(spec: Placed) -> float:
     return spec.share.accelerators / max(1, spec.share.accelerators_of_node)
 
 
@@ -74,6 +104,12 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
     }
     address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
     return [address, *({"name": name, "value": value} for name, value in sorted(values.items()))]
+
+
+def environment_variables(spec: Placed, profile: FabricProfile) -> dict[str, str]:
+    """Variables of a server: the fabric's, and the spec's own, which win."""
+    # The root is read-only, and engines write caches below the home directory.
+    return {"PYTHONUNBUFFERED": "1", "HOME": "/tmp", **profile.environment, **spec.environment}  # noqa: S108
 
 
 def tolerations(taints: Sequence[Taint]) -> list[Part]:
@@ -138,11 +174,7 @@ def container(spec: TrainingSpec, profile: FabricProfile, command: Sequence[str]
         "volumeMounts": list(mounts),
         # The end of the log becomes the pod's message: what happened is seen without a log system.
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": {**CONTAINER_SECURITY},
     }
 
 
@@ -160,15 +192,7 @@ def pod_spec(
         "enableServiceLinks": False,
         "nodeSelector": dict(profile.node_selector),
         "tolerations": tolerations(profile.taints),
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            # Otherwise every start changes the owner of every file of the file system.
-            "fsGroupChangePolicy": "OnRootMismatch",
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": {**POD_SECURITY},
         "containers": [container(spec, profile, command, mounts)],
         "volumes": given,
     }

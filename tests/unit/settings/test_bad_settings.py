@@ -181,7 +181,7 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     (
         "pools of one name",
         append("pools", {"name": "system", "instanceType": "m7i.2xlarge", "nodes": 1}),
-        [("slipway:pools[2].name", "name-unique")],
+        [("slipway:pools[3].name", "name-unique")],
     ),
     (
         "EFA over two zones",
@@ -210,7 +210,10 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     ),
     (
         "a capacity block that nobody confirmed",
-        put("pools.1.capacity", {**RESERVATION, "kind": "capacityBlock"}),
+        both(
+            put("pools.1.capacity", {**RESERVATION, "kind": "capacityBlock"}),
+            put("pools.1.scaling", {"owner": "schedule"}),
+        ),
         [("slipway:pools[1].capacity.confirm", "capacity-block-confirm")],
     ),
     (
@@ -222,12 +225,12 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     (
         "a kind of device to come",
         append("pools", {"name": "trn", "instanceType": "trn1.32xlarge", "nodes": 1}),
-        [("slipway:pools[2].instanceType", "accelerator-not-built")],
+        [("slipway:pools[3].instanceType", "accelerator-not-built")],
     ),
     (
         "a reserved CPU pool",
         append("pools", {"name": "cpu", "instanceType": "m7i.2xlarge", "nodes": 1, "capacity": RESERVATION}),
-        [("slipway:pools[2].capacity.kind", "cpu-pool-options")],
+        [("slipway:pools[3].capacity.kind", "cpu-pool-options")],
     ),
     (
         "a network too small for its nodes",
@@ -348,7 +351,7 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     ("a run of 100 days", put("training.0.maxHours", 2400), [("slipway:training[0].maxHours", "out-of-range")]),
     ("a number among arguments", append("training.0.args", 7), [("slipway:training[0].args[2]", "text-expected")]),
     ("a misspelt key of a run", put("training.0.gpuPerNode", 8), [("slipway:training[0].gpuPerNode", "unknown-key")]),
-    ("inference, which is to come", put("inference", ["x"]), [("slipway:inference", "not-built-yet")]),
+    ("links, which are to come", put("links", ["x"]), [("slipway:links", "not-built-yet")]),
 ]
 
 

@@ -47,6 +47,7 @@ def test_reserved_capacity_without_a_placement_group(document: dict[str, Any], k
     document["pools"][1]["capacity"] = {"kind": kind, "id": "cr-0123456789abcdef0"}
     if kind == "capacityBlock":
         document["pools"][1]["capacity"]["confirm"] = True
+        document["pools"][1]["scaling"] = {"owner": "schedule"}
     assert accepted(document).pools[1].capacity.kind == kind
 
 
@@ -73,3 +74,26 @@ def test_a_part_of_a_node_where_there_is_no_fabric(document: dict[str, Any]) -> 
 def test_images_with_a_version_or_a_digest(document: dict[str, Any], image: str) -> None:
     document["training"][0]["image"] = image
     assert accepted(document).training[0].image == image
+
+
+def test_a_block_with_its_period_and_a_run_that_fits(document: dict[str, Any]) -> None:
+    block = {"kind": "capacityBlock", "id": "cr-0123456789abcdef0", "confirm": True}
+    period = {"starts": "2027-01-11T11:30:00Z", "ends": "2027-01-12T11:30:00Z"}
+    document["pools"][1].update(capacity={**block, **period}, scaling={"owner": "schedule"})
+    document["training"][0]["maxHours"] = 24
+    assert accepted(document).training[0].max_hours == 24
+
+
+def test_an_autoscaler_between_a_least_and_a_most(document: dict[str, Any]) -> None:
+    document["pools"][1]["scaling"] = {"owner": "autoscaler", "minNodes": 4}
+    assert accepted(document).pools[1].scaling.min_nodes == 4
+
+
+def test_backups_of_a_file_system_that_is_not_linked(document: dict[str, Any]) -> None:
+    document["storage"][0].update(backupDays=90, finalBackup=True, dataRepositories=[])
+    assert accepted(document).storage[0].backup_days == 90
+
+
+def test_add_ons_at_versions_of_ones_own(document: dict[str, Any]) -> None:
+    document["cluster"]["addonVersions"] = {"vpc-cni": "v1.18.5-eksbuild.1"}
+    assert accepted(document).cluster.addon_versions == {"vpc-cni": "v1.18.5-eksbuild.1"}

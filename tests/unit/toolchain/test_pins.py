@@ -32,6 +32,7 @@ def _module(name: str) -> GoModule:
         ("etcd", "go.etcd.io/etcd/server/v3", TOOLS["etcd"].version),
         ("kubernetes", "k8s.io/kubernetes", TOOLS["kube-apiserver"].version),
         ("kwok", "sigs.k8s.io/kwok", TOOLS["kwok"].version),
+        ("kserve", "github.com/kserve/kserve", TOOLS["kserve-manager"].version),
     ],
 )
 def test_the_versions_that_we_show_are_those_of_the_go_modules(module: str, go_module: str, version: str) -> None:

@@ -1,0 +1,121 @@
+"""The acts that every rehearsal has: up, second up, refresh, destroy, and before them perhaps an older revision."""
+
+from collections.abc import Sequence
+
+from cli.drift import drift
+from cli.rehearsal.driver import Driver, RehearsalEndedError
+from cli.rehearsal.judge import changed, lost, replaced, stateful, unprotected
+from cli.rehearsal.report import Reason
+from cli.teardown import in_order
+from local.cloud.store import SqliteStore
+
+_CLUSTER = "eks:Cluster"
+
+
+def first_up(driver: Driver, *, title: str = "up") -> None:
+    """Build everything from nothing."""
+    with driver.report.stage(title) as stage:
+        driver.up(stage)
+
+
+def upgrade(driver: Driver, secrets: Sequence[str], *, accept_replace: bool) -> None:
+    """From the deployed revision to the checkout's program and file.
+
+    Raises:
+        RehearsalEndedError: something that holds data would be replaced, and nobody has accepted that.
+    """
+    with driver.report.stage("upgrade: preview") as stage:
+        driver.settle_file(secrets)
+        outcome = driver.update("preview", stage=stage)
+        driver.require(outcome, stage)
+        planned = replaced(outcome.picture, stage=stage.title)
+        refused = [item for item in planned if item.stateful and not accept_replace]
+        for item in refused:
+            driver.report.find(
+                Reason.REPLACED, f"{item.label} would be replaced{item.reason}, with what is in it", stage
+            )
+        if refused:
+            driver.report.replacements += planned
+            raise RehearsalEndedError("replacements nobody accepted: --accept-replace")
+    before = stateful(driver.state())
+    with driver.report.stage("upgrade: up") as stage:
+        driver.up(stage)
+        if not accept_replace:
+            for what in lost(before, stateful(driver.state()), driver.objects()):
+                driver.report.find(Reason.LOST, what, stage)
+
+
+def second_up(driver: Driver, *, title: str = "second up") -> None:
+    """The same again: nothing may change."""
+    with driver.report.stage(title) as stage:
+        outcome = driver.update("up", "--yes", "--skip-preview", stage=stage)
+        driver.require(outcome, stage)
+        for what in changed(outcome.picture):
+            driver.report.find(Reason.CHANGED, what, stage)
+
+
+def refresh(driver: Driver, *, title: str = "refresh") -> None:
+    """Nothing may differ from what the state says."""
+    with driver.report.stage(title) as stage:
+        outcome = driver.update("refresh", "--preview-only", stage=stage)
+        driver.require(outcome, stage)
+        for item in drift(outcome.picture):
+            because = ", ".join(str(one) for one in item.properties[:2])
+            driver.report.find(Reason.CHANGED, f"{item.type} {item.name} differs after an update: {because}", stage)
+
+
+def protection(driver: Driver) -> None:
+    """A protected stack refuses to be destroyed; nothing is deleted while that is tried."""
+    if not driver.stack.settings.protect:
+        return
+    with driver.report.stage("destroy refused") as stage:
+        for what in unprotected(driver.state()):
+            driver.report.find(Reason.UNPROTECTED, what, stage)
+        outcome = driver.update("destroy", "--preview-only", stage=stage, said="tried, deleting nothing")
+        if outcome.status == 0:
+            driver.report.find(Reason.UNPROTECTED, "the engine would destroy the stack without a word", stage)
+        else:
+            stage.note("the engine refuses, as it must; the copy is unprotected now")
+
+
+def teardown(driver: Driver, *, title: str = "destroy") -> None:
+    """Unprotect the copy, destroy it, and look for what is left.
+
+    Raises:
+        RehearsalEndedError: it cannot be destroyed.
+    """
+    with driver.report.stage(title) as stage:
+        unprotect(driver)
+        for act in in_order(driver.state):
+            driver.require(driver.update(*act.arguments, stage=stage, said=act.title), stage)
+    with driver.report.stage(f"{title}: residue") as stage:
+        found = driver.leftovers()
+        for what in found:
+            driver.report.find(Reason.LEFT, f"{what} outlived the stack", stage)
+        if not found:
+            stage.note("the account is empty")
+        forget(driver, found)
+
+
+def unprotect(driver: Driver) -> None:
+    """Take the protection from the copy, in the state and at the clusters."""
+    if not driver.stack.settings.protect:
+        return
+    driver.engine.capture("state", "unprotect", "--all", "--yes")
+    with driver.account() as store, store.transaction():
+        for item in store.find(_CLUSTER):
+            item.body["deletionProtection"] = False
+            store.put(item)
+
+
+def forget(driver: Driver, found: Sequence[str]) -> None:
+    """Remove what was reported as left, so that it is reported once and stands in nobody's way."""
+    with driver.account() as store:
+        _remove(store, found)
+
+
+def _remove(store: SqliteStore, found: Sequence[str]) -> None:
+    with store.transaction():
+        for item in store.objects():
+            if f"{item.kind} {item.id}" in found:
+                store.remove(item.kind, item.id)

@@ -1,0 +1,5 @@
+"""All handlers: importing this module registers them."""
+
+from local.cloud.endpoint import ec2, eks, fsx, iam, kms, logs, s3, sts, tagging
+
+__all__ = ["ec2", "eks", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging"]

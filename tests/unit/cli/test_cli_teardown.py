@@ -1,0 +1,150 @@
+"""The order of a destruction, what is asked first, and what is looked at last."""
+
+from typing import Any
+
+import pytest
+
+from cli.afterwards import in_networks, in_real_networks, merged, network_of
+from cli.leftovers import Leftover
+from cli.teardown import acts, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
+from local.cloud.model import CloudObject
+
+BASE = "urn:pulumi:prod::slipway::"
+
+
+def row(token: str, name: str, **more: Any) -> dict[str, Any]:
+    return {"urn": f"{BASE}{token}::{name}", "type": token, "custom": True, "id": f"{name}-id", **more}
+
+
+JOB = row("kubernetes:batch/v1:Job", "run")
+SERVICE = row("kubernetes:core/v1:Service", "front")
+ACCOUNT = row("kubernetes:core/v1:ServiceAccount", "account")
+CLAIM = row("kubernetes:core/v1:PersistentVolumeClaim", "scratch")
+RELEASE = row("kubernetes:helm.sh/v3:Release", "nvidia")
+GROUP = row("aws:eks/nodeGroup:NodeGroup", "training", dependencies=[f"{BASE}kubernetes:helm.sh/v3:Release::nvidia"])
+CLUSTER = row("aws:eks/cluster:Cluster", "main", outputs={"deletionProtection": True})
+VPC = row("aws:ec2/vpc:Vpc", "network")
+BUCKET = row("aws:s3/bucket:Bucket", "lake", protect=True)
+PROVIDER = row("pulumi:providers:kubernetes", "kubernetes", inputs={"kubeconfig": '{"clusters": []}'})
+
+
+def state(*resources: dict[str, Any]) -> dict[str, Any]:
+    return {"version": 3, "deployment": {"resources": list(resources), "pending_operations": []}}
+
+
+WHOLE = state(VPC, BUCKET, CLUSTER, GROUP, PROVIDER, RELEASE, ACCOUNT, CLAIM, SERVICE, JOB)
+
+
+def test_what_makes_things_outside_goes_before_what_it_hangs_on() -> None:
+    found = [(act.title, [urn.rpartition("::")[2] for urn in act.urns]) for act in acts(WHOLE)]
+    assert found == [
+        ("runs and services", ["run"]),
+        ("load balancers and claims", ["scratch", "front"]),
+        ("add-ons", ["nvidia", "account"]),
+        ("nodes", ["training"]),
+        ("cluster", ["main"]),
+        ("network and the rest", []),
+    ]
+
+
+def test_a_stage_takes_along_what_depends_on_it_and_the_last_takes_all() -> None:
+    first, *_, last = acts(WHOLE)
+    assert first.arguments[3:] == [f"--target={JOB['urn']}", "--target-dependents"]
+    assert last.arguments == ["destroy", "--yes", "--skip-preview"]
+    assert [act.title for act in acts(state(VPC))] == ["network and the rest"]
+
+
+def test_what_an_earlier_stage_took_along_is_not_asked_for_again() -> None:
+    states = iter([WHOLE, WHOLE, state(VPC, CLUSTER), state(VPC, CLUSTER), state(VPC, CLUSTER), state(VPC, CLUSTER)])
+    found = [act.title for act in in_order(lambda: next(states))]
+    assert found == ["runs and services", "cluster", "network and the rest"]
+
+
+def test_an_unreachable_cluster_takes_its_objects_along_and_volumes_are_named() -> None:
+    forgotten = without_kubernetes(WHOLE)
+    left = [item["type"] for item in forgotten.document["deployment"]["resources"]]
+    assert [token for token in left if token.startswith("kubernetes:")] == []
+    assert "pulumi:providers:kubernetes" in left
+    (group,) = [item for item in forgotten.document["deployment"]["resources"] if "nodeGroup" in item["type"]]
+    assert group["dependencies"] == []
+    assert forgotten.number == 5
+    assert forgotten.outside == ("PersistentVolumeClaim scratch", "Service front")
+    assert len(WHOLE["deployment"]["resources"]) == 10, "the state that was read is not changed"
+
+
+def test_the_state_names_what_is_protected_its_clusters_and_its_networks() -> None:
+    assert protected(WHOLE) == ["s3:Bucket lake", "eks:Cluster main"]
+    assert (clusters(WHOLE), networks(WHOLE)) == (["main-id"], ["network-id"])
+    assert kubeconfigs(WHOLE) == ['{"clusters": []}']
+
+
+@pytest.mark.parametrize(
+    ("environment", "protect", "words"),
+    [
+        ("prod", False, True),
+        ("eu-prod", False, True),
+        ("production", False, True),
+        ("dev", True, True),
+        ("dev", False, False),
+        ("product-tests", False, False),
+    ],
+)
+def test_production_and_protected_stacks_need_their_name(environment: str, protect: bool, words: bool) -> None:  # noqa: FBT001 (a table of cases)
+    assert needs_words(environment, protect=protect) is words
+
+
+def thing(kind: str, identifier: str, **body: Any) -> CloudObject:
+    return CloudObject(kind=kind, id=identifier, region="us-east-1", body=body)
+
+
+def test_residue_is_looked_for_in_the_networks_of_the_stack() -> None:
+    objects = [
+        thing("ec2:NetworkInterface", "eni-1", VpcId="vpc-1"),
+        thing("ec2:NetworkInterface", "eni-2", VpcId="vpc-2"),
+        thing("eks:Cluster", "main", resourcesVpcConfig={"vpcId": "vpc-1"}),
+    ]
+    assert [item.id for item in in_networks(objects, ["vpc-1"])] == ["eni-1", "main"]
+    assert network_of({}) == ""
+
+
+def test_an_object_found_twice_is_named_once_with_both_reasons() -> None:
+    tagged = [Leftover(kind="ec2:Subnet", id="s", why="tags")]
+    inside = [Leftover(kind="ec2:Subnet", id="s", why="network"), Leftover(kind="ec2:Vpc", id="v", why="network")]
+    assert merged(tagged, inside) == [Leftover(kind="ec2:Subnet", id="s", why="tags; network"), inside[1]]
+
+
+class Ec2:
+    """As boto3's client: pages per operation."""
+
+    def __init__(self, pages: dict[str, list[dict[str, Any]]]) -> None:
+        self.pages = pages
+        self.filters: list[Any] = []
+
+    def get_paginator(self, operation: str) -> "Pages":
+        return Pages(self, operation)
+
+
+class Pages:
+    def __init__(self, client: Ec2, operation: str) -> None:
+        self.client, self.operation = client, operation
+
+    def paginate(self, **query: Any) -> list[dict[str, Any]]:
+        self.client.filters.append(query["Filters"])
+        return self.client.pages[self.operation]
+
+
+def test_a_real_account_is_asked_by_network() -> None:
+    client = Ec2(
+        {
+            "describe_network_interfaces": [{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1"}]}],
+            "describe_security_groups": [{"SecurityGroups": []}],
+            "describe_subnets": [{"Subnets": []}],
+            "describe_instances": [{"Reservations": [{"Instances": [{"InstanceId": "i-1", "VpcId": "vpc-1"}]}]}],
+        }
+    )
+    assert [(item.kind, item.id) for item in in_real_networks(client, ["vpc-1"])] == [
+        ("ec2:NetworkInterface", "eni-1"),
+        ("ec2:Instance", "i-1"),
+    ]
+    assert client.filters == [[{"Name": "vpc-id", "Values": ["vpc-1"]}]] * 4
+    assert in_real_networks(client, []) == []

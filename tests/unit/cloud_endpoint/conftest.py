@@ -1,0 +1,72 @@
+"""A full account behind the endpoint, and boto3 clients that reach it over HTTP."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local.cloud.aws.package import PACKAGE
+from local.cloud.endpoint.server import EndpointServer
+from local.cloud.simulator import Simulator
+from local.cloud.store import SqliteStore
+from tests.support.aws_account import Builder
+from tests.support.aws_platform import SETTINGS, STEPS
+
+DEPLOYER = "arn:aws:iam::000000000000:role/slipway-deployer"
+
+
+@dataclass
+class Served:
+    """An account, what was made in it, and clients."""
+
+    store: SqliteStore
+    builder: Builder
+    server: EndpointServer
+
+    def client(self, service: str, *, key: str = "", secret: str = "") -> Any:
+        """A boto3 client with the account's own key, or another."""
+        known = self.store.credentials(DEPLOYER)
+        return boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=self.server.url,
+            aws_access_key_id=key or known.access_key_id,
+            aws_secret_access_key=secret or known.secret_access_key,
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[], Served]]:
+    """A maker of accounts behind an endpoint."""
+    made: list[Served] = []
+
+    def start() -> Served:
+        store = SqliteStore(":memory:")
+        server = EndpointServer(store)
+        server.start()
+        made.append(Served(store, Builder(Simulator(PACKAGE, store)), server))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.server.stop()
+        one.store.close()
+
+
+@pytest.fixture(scope="module")
+def full() -> Iterator[Served]:
+    """One of every bound type; for tests that only read."""
+    store = SqliteStore(":memory:")
+    for name, value in SETTINGS.items():
+        store.set_setting(name, value)
+    server = EndpointServer(store)
+    server.start()
+    builder = Builder(Simulator(PACKAGE, store))
+    builder.build(STEPS)
+    yield Served(store, builder, server)
+    server.stop()
+    store.close()

@@ -1,0 +1,212 @@
+"""Generated mistakes: a valid file is broken at one known place, and the answer names that place and a rule.
+
+Every field of the settings is broken at least once; `CI=true` makes 1,500 examples, a normal run fewer.
+"""
+
+import copy
+import os
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from stacks.problems import yaml_path
+from stacks.settings import Settings, SettingsError, validate
+from stacks.sources import from_mapping
+
+CONFIG = Path(__file__).parents[3] / "stacks" / "config"
+EXAMPLES = 1500 if os.environ.get("CI") == "true" else 200
+RULE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
+Step = str | int
+Place = tuple[Step, ...]
+_FULL: dict[str, Any] = {
+    "registry": {"prefix": "r/x", "credentials": {"username": "u", "password": {"secure": "v1:x"}}},
+    "tags": {"purpose": "try-out"},
+}
+NOT_BUILT = {"GcpPlace", "AzurePlace", "OnPremisesPlace"}
+FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username"}
+"""Fields that take every short text; they are broken by type, not by form."""
+
+
+@cache
+def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Valid settings that, taken together, set every field: the checked-in files and two completed ones."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    for path in sorted(CONFIG.glob("Pulumi.*.yaml")):
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+        values = {key.removeprefix("slipway:"): item for key, item in config.items() if key.startswith("slipway:")}
+        found.append((path.stem, values))
+    by_name = dict(found)
+    local, prod = copy.deepcopy(by_name["Pulumi.local"]), copy.deepcopy(by_name["Pulumi.prod"])
+    local.update(copy.deepcopy(_FULL))
+    local["cluster"]["addonVersions"] = {"vpc-cni": "v1.18.5-eksbuild.1"}
+    local["pools"][1].update(placementGroup=True, diskGib=200, nodeRepair=True, capacity={"kind": "onDemand"})
+    local["pools"][1]["scaling"] = {"owner": "settings", "minNodes": 0}
+    local["training"][0].update(gpusPerNode=8, environment={"NCCL_DEBUG": "INFO"}, queue="main")
+    local["storage"][0].update(backupDays=0, finalBackup=False)
+    local["storage"][0]["dataRepositories"][0]["autoExport"] = False
+    prod["access"] = {"kind": "runner", "admins": prod["access"]["admins"]}
+    runtime = copy.deepcopy(local)
+    for service in local["inference"]:
+        service.update(startupMinutes=30, environment={"LOG": "info"})
+        service["server"] = {"kind": "container", "image": "slipway/server:0.1.0", "args": ["--quick"]}
+    for service in runtime["inference"]:
+        service["server"] = {"kind": "runtime", "runtime": "kserve-huggingfaceserver", "args": ["--quick"]}
+        service["server"]["modelFormat"] = "huggingface"
+    return (*found, ("local, all set", local), ("runtime", runtime), ("prod from a runner", prod))
+
+
+def problems(document: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """(path, rule, whole text) of every problem; anything but a SettingsError fails the test as what it is."""
+    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
+    try:
+        validate(raw, encrypted_values_are_clear=False)
+    except SettingsError as error:
+        return [(item.path, item.rule, str(item)) for item in error.problems]
+    return []
+
+
+def model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
+    """The model in ``annotation`` that reads ``value``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for tag in ("kind", "cloud"):
+            info = annotation.model_fields.get(tag)
+            allowed = getattr(info.annotation, "__args__", ()) if info else ()
+            if allowed and (not isinstance(value, dict) or value.get(tag) not in allowed):
+                return None
+        return annotation
+    return next(
+        (found for part in getattr(annotation, "__args__", ()) if (found := model_of(part, value)) is not None), None
+    )
+
+
+def leaves(model: type[BaseModel], value: dict[str, Any], at: Place = ()) -> Iterator[tuple[Place, str]]:
+    """(place in the file, ``Model.field``) of every field that ``value`` sets."""
+    for name, info in model.model_fields.items():
+        key = info.alias or name
+        if key not in value:
+            continue
+        yield (*at, key), f"{model.__name__}.{name}"
+        items: Sequence[tuple[Place, Any]] = [((*at, key), value[key])]
+        if isinstance(value[key], list):
+            items = [((*at, key, number), item) for number, item in enumerate(value[key])]
+        for place, item in items:
+            below = model_of(info.annotation, item) if isinstance(item, dict) else None
+            if below is not None:
+                yield from leaves(below, item, place)
+
+
+@cache
+def places() -> tuple[tuple[int, Place, str], ...]:
+    """Every place that can be broken: (document, place, field)."""
+    return tuple(
+        (number, place, field)
+        for number, (_, document) in enumerate(documents())
+        for place, field in leaves(Settings, document)
+    )
+
+
+def every_field(model: type[BaseModel] = Settings) -> Iterator[str]:
+    """``Model.field`` of every field of every model of the settings."""
+    for name, info in model.model_fields.items():
+        yield f"{model.__name__}.{name}"
+        for below in models_in(info.annotation):
+            if below.__name__ not in NOT_BUILT:
+                yield from every_field(below)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in getattr(annotation, "__args__", ()):
+        yield from models_in(part)
+
+
+def broken(document: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:
+    made = copy.deepcopy(document)
+    target: Any = made
+    for step in place[:-1]:
+        target = target[step]
+    target[place[-1]] = value
+    return made
+
+
+def wrong_values(found: Any) -> st.SearchStrategy[Any]:
+    """Values that nothing of the kind of ``found`` may be: of another type, or far out of form or range."""
+    nested = st.just([["x"]])
+    if isinstance(found, bool):
+        return st.one_of(st.sampled_from(["yes", "maybe", 7]), nested)
+    if isinstance(found, int | float):
+        return st.one_of(st.integers(max_value=-1), st.integers(min_value=10**7, max_value=10**9), st.just("many"))
+    if isinstance(found, str):
+        junk = st.text(alphabet="\x01\x07§{}|<>", min_size=1, max_size=12)
+        return st.one_of(junk, st.just({"a": 1}), nested)
+    return st.one_of(st.text(alphabet="abc", min_size=1, max_size=5), st.integers(1, 99), st.just(True))
+
+
+ACCEPT_HUGE = {"Budget.monthly_usd", "Team.gpus", "Team.cpus", "Team.memory_gib"}
+
+
+def judge(document: dict[str, Any], place: Place, field: str, value: Any) -> None:
+    huge = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    if (huge and field in ACCEPT_HUGE) or (isinstance(value, str) and field in FREE_TEXT | {"Training.script"}):
+        return
+    found = problems(broken(document, place, value))
+    expected = yaml_path(place)
+    assert found, f"{expected} = {value!r} was accepted"
+    mine = [item for item in found if item[0].startswith(expected) or expected.startswith(item[0])]
+    assert mine, f"{expected} = {value!r} is told as {found}"
+    assert all(RULE.fullmatch(rule) for _, rule, _ in found), found
+    assert not any("Traceback" in text for _, _, text in found)
+    assert all("do:" in text and "allowed:" in text for _, _, text in found)
+
+
+def test_the_documents_are_valid() -> None:
+    assert {name: problems(document) for name, document in documents()} == {name: [] for name, _ in documents()}
+
+
+def test_every_field_of_the_settings_is_set_somewhere() -> None:
+    assert set(every_field()) - {field for _, _, field in places()} == set(), "set it in one of the documents"
+
+
+@given(choice=st.data())
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+def test_a_generated_mistake_is_told_where_it_is(choice: st.DataObject) -> None:
+    number, place, field = choice.draw(st.sampled_from(places()))
+    document = documents()[number][1]
+    target: Any = document
+    for step in place:
+        target = target[step]
+    judge(document, place, field, choice.draw(wrong_values(target)))
+
+
+ONE_EACH = {field: (number, place) for number, place, field in places()}
+
+
+@pytest.mark.parametrize("field", sorted(ONE_EACH))
+def test_every_field_refuses_what_it_cannot_be(field: str) -> None:
+    number, place = ONE_EACH[field]
+    judge(documents()[number][1], place, field, [[{"x": 1}]])
+
+
+@given(choice=st.data())
+@settings(max_examples=EXAMPLES // 4, deadline=None, derandomize=True, database=None)
+def test_an_unknown_key_is_told_by_its_name_wherever_it_stands(choice: st.DataObject) -> None:
+    number, place, _ = choice.draw(st.sampled_from([item for item in places() if len(item[1]) > 1]))
+    key = choice.draw(st.text(alphabet="abcdefxyz", min_size=3, max_size=9)) + "Q"
+    document = documents()[number][1]
+    told = {(path, rule) for path, rule, _ in problems(broken(document, (*place[:-1], key), "x"))}
+    assert (yaml_path((*place[:-1], key)), "unknown-key") in told
