@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -156,13 +156,13 @@ ACCEPT_HUGE = {"Budget.monthly_usd", "Team.gpus", "Team.cpus", "Team.memory_gib"
 
 def judge(document: dict[str, Any], place: Place, field: str, value: Any) -> None:
     huge = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    if (huge and field in ACCEPT_HUGE) or (isinstance(value, str) and field in FREE_TEXT | {"Training.script"}):
-        return
+    # Not mistakes: these are left out of the count, and hypothesis makes others in their place.
+    assume(not (huge and field in ACCEPT_HUGE))
+    assume(not (isinstance(value, str) and field in FREE_TEXT | {"Training.script"}))
     found = problems(broken(document, place, value))
     expected = yaml_path(place)
     assert found, f"{expected} = {value!r} was accepted"
-    mine = [item for item in found if item[0].startswith(expected) or expected.startswith(item[0])]
-    assert mine, f"{expected} = {value!r} is told as {found}"
+    assert any(path == expected or path.startswith((f"{expected}[", f"{expected}.")) for path, _, _ in found), found
     assert all(RULE.fullmatch(rule) for _, rule, _ in found), found
     assert not any("Traceback" in text for _, _, text in found)
     assert all("do:" in text and "allowed:" in text for _, _, text in found)
