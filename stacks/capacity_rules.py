@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from stacks.pool_rules import is_accelerated, zones_of
 from stacks.problems import Problem
 from stacks.rules import Report, rule
 from stacks.sections import CapacityBlock, Reservation
@@ -56,25 +55,6 @@ def _blocks_are_confirmed(settings: "Settings", report: Report) -> Iterator[Prob
                 allowed="true",
                 fix="set confirm: true when the block's owner agrees",
             )
-
-
-@rule("reservation-one-zone", "pools", "place")
-def _reservations_are_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, pool in enumerate(settings.pools):
-        # A pool with a fabric is told the same by the rule about EFA, and one without accelerators has no reservation.
-        reserved = isinstance(pool.capacity, Reservation | CapacityBlock) and is_accelerated(pool)
-        if reserved and pool.fabric != "efa":
-            zones = zones_of(settings, pool)
-            if len(zones) != 1:
-                yield report.problem(
-                    "pools",
-                    number,
-                    "zones",
-                    value=list(pool.zones),
-                    what="a reservation holds machines of one zone; in every other zone the pool would find none",
-                    allowed="exactly the reservation's zone",
-                    fix="name that zone",
-                )
 
 
 @rule("capacity-block-owner", "pools")

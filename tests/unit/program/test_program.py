@@ -119,7 +119,7 @@ def test_the_provider_refuses_every_other_account(local: Recording) -> None:
 def test_a_longer_life_of_the_stack_replaces_no_node(local: Recording) -> None:
     templates = [item for item in local.resources if item.type == "aws:ec2/launchTemplate:LaunchTemplate"]
     tags = [spec["tags"] for item in templates for spec in item.inputs["tagSpecifications"]]
-    assert len(tags) == 6, "instance, volume and interface of two pools"
+    assert len(tags) == 3 * len(templates) > 0, "instance, volume and interface of every pool"
     assert all("slipway:ttl" not in each and each["owner"] == "platform-team" for each in tags)
 
 

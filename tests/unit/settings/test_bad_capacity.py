@@ -73,7 +73,7 @@ POOL: list[tuple[str, Document, str, str]] = [
             "capacity": {"kind": "reservation", "id": "cr-0123456789abcdef0"},
         },
         "zones",
-        "reservation-one-zone",
+        "capacity-one-zone",
     ),
 ]
 
