@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 
 
+class RefusedArgumentsError(ValueError):
+    """Arguments that a component cannot be made of. Nothing was created for it."""
+
+
 def refuse(kind: str, name: str, problems: Sequence[str]) -> None:
-    """Raise ValueError with all ``problems`` of the component ``name`` of class ``kind``; return when there are none.
+    """Raise one error with all ``problems`` of the component ``name`` of class ``kind``; return when there are none.
 
     Raises:
-        ValueError: there is a problem.
+        RefusedArgumentsError: there is a problem.
     """
     if problems:
-        raise ValueError(f"{kind} {name!r}: " + "; ".join(problem.rstrip(".") for problem in problems) + ".")
+        raise RefusedArgumentsError(f"{kind} {name!r}: " + "; ".join(problem.rstrip(".") for problem in problems) + ".")

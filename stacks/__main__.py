@@ -4,6 +4,7 @@ import sys
 
 import pulumi
 
+from components.problems import RefusedArgumentsError
 from stacks.build import build
 from stacks.settings import SettingsError, load
 
@@ -14,14 +15,14 @@ ALREADY_REPORTED = 32
 def main() -> None:
     """Build the stack that Pulumi's configuration describes.
 
-    Wrong settings are the user's to correct: they get the list, not a traceback through this program.
+    Wrong settings and arguments are the user's to correct: they get the list, not a traceback through this program.
     """
     try:
-        settings = load(pulumi.Config())
-    except SettingsError as error:
+        exports = build(load(pulumi.Config()))
+    except (SettingsError, RefusedArgumentsError) as error:
         pulumi.log.error(str(error))
         sys.exit(ALREADY_REPORTED)
-    for name, value in build(settings).items():
+    for name, value in exports.items():
         pulumi.export(name, value)
 
 

@@ -131,6 +131,8 @@ EnvironmentName: TypeAlias = Annotated[str, _dns_label(20)]
 Name: TypeAlias = Annotated[str, _dns_label(30)]
 """Name of a pool, a volume, a run: part of logical names and labels (63 at most, with suffixes)."""
 NamespaceName: TypeAlias = Annotated[str, _dns_label(40)]
+ObjectName: TypeAlias = Annotated[str, _dns_label(63)]
+"""Name of an object that somebody else installed, or of a model format."""
 
 _TAG = r"[\w .:/=+@-]"
 TagValue: TypeAlias = Annotated[

@@ -11,6 +11,7 @@ from stacks.fields import (
     ImageReference,
     Name,
     NamespaceName,
+    ObjectName,
     Section,
     Whole,
 )
@@ -74,8 +75,8 @@ class RuntimeServing(Section):
     """A serving runtime of the platform, which is installed when a service names it."""
 
     kind: Literal["runtime"]
-    runtime: Annotated[str, Field(min_length=1, max_length=63)]
-    model_format: Annotated[str, Field(min_length=1, max_length=63)] = "huggingface"
+    runtime: ObjectName
+    model_format: ObjectName = "huggingface"
     args: tuple[str, ...] = ()
 
 

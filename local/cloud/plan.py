@@ -25,6 +25,9 @@ from local.cloud.recording import Recording
 from local.cloud.store import SqliteStore
 from local.cloud.values import Json, Secret, plain
 
+_ALREADY_REPORTED = 32
+"""Exit code of a program that has told its user (sdk/python/cmd/pulumi-language-python-exec)."""
+
 
 class PlanError(Exception):
     """The program declares what cannot be.
@@ -36,6 +39,12 @@ class PlanError(Exception):
     def __init__(self, failures: list[ResourceFailure]) -> None:
         super().__init__("\n".join(str(failure) for failure in failures))
         self.failures = failures
+
+
+class ProgramRefusedError(Exception):
+    """The program told its user what is wrong and ended; what it said is the message."""
+
+    hint = "correct the settings, or the arguments that the program passes on"
 
 
 def record(
@@ -129,6 +138,12 @@ def _run(build: Callable[[], Any], monitor: SimulatorMonitor, config: Mapping[st
     asyncio.set_event_loop(loop)
     try:
         loop.run_until_complete(run_in_stack(program))
+    except SystemExit as end:
+        # A real engine shows what was logged; here nobody has seen it yet.
+        said = [message for level, message in recording.logs if level == "error"]
+        if end.code == _ALREADY_REPORTED and said:
+            raise ProgramRefusedError("\n".join(said)) from None
+        raise
     except Exception:
         # The SDK reports a refused resource again for everything that needed it: the monitor knows the cause.
         if monitor.failures:

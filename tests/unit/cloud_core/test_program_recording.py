@@ -7,7 +7,7 @@ import pulumi_kubernetes as kubernetes
 import pytest
 
 from local.cloud.model import CloudObject
-from local.cloud.plan import PlanError, record, run_program
+from local.cloud.plan import PlanError, ProgramRefusedError, record, run_program
 from local.cloud.recording import Recording
 from local.cloud.store import SqliteStore
 from local.cloud.values import Json, Secret
@@ -249,3 +249,11 @@ def test_a_program_directory_is_run_as_the_engine_runs_it(tmp_path: Path) -> Non
     assert recording.exports == {"stack": "p/s", "directory": "stacks"}
     assert recording.get(VPC).inputs == {"cidrBlock": "10.0.0.0/16"}
     assert Path.cwd() == before
+
+
+def test_what_a_program_says_before_it_gives_up_is_the_error(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text(
+        "import sys\nimport pulumi\npulumi.log.error('the pool has no nodes')\nsys.exit(32)\n"
+    )
+    with pytest.raises(ProgramRefusedError, match="the pool has no nodes"):
+        run_program(tmp_path, project="demo", stack="test", config={})
