@@ -23,7 +23,7 @@ _KNOWN: Final = (
     ),
     (
         r"is protected|marked.*protect",
-        "it is protected: set `protect: false` in the settings, `up`, then destroy",
+        "it is protected: `slipway destroy {stack} --unprotect` takes the protection away first",
     ),
     (
         r"InsufficientInstanceCapacity",

@@ -6,7 +6,7 @@ import boto3
 from pydantic import BaseModel, SecretStr
 
 from stacks import settings as module
-from stacks.fields import AWS_REGIONS, LOG_RETENTION_DAYS
+from stacks.aws_facts import AWS_REGIONS, LOG_RETENTION_DAYS
 from stacks.rules import RULES
 from stacks.settings import Settings
 
