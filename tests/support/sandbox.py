@@ -119,7 +119,7 @@ class Sandbox:
         self.settings_file.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def shrink(self) -> None:
-        """The same platform in two zones, with two GPU nodes and no interface endpoints: quicker, nothing missing."""
+        """The same platform in two zones, with two GPU nodes, no interface endpoints, no model service: quicker."""
         self.settings(_small)
 
     def slipway(self, *arguments: str, timeout: float = TIMEOUT, extra: Mapping[str, str] | None = None) -> Answer:
@@ -208,6 +208,9 @@ def _small(settings: dict[str, Any]) -> None:
     network = settings["place"]["network"]
     network["zones"] = network["zones"][:2]
     network["interfaceEndpoints"] = False
+    settings["inference"] = []
+    settings["pools"] = [pool for pool in settings["pools"] if pool["name"] != "serving"]
+    settings["teams"] = [team for team in settings["teams"] if team["name"] != "chat"]
     for pool in settings["pools"]:
         pool["nodes"] = 2
     for team in settings["teams"]:
