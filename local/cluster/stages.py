@@ -164,8 +164,28 @@ phase: {phase}
 
 def stages() -> list[Document]:
     """All stages, in no particular order: their selectors exclude each other."""
+    not_ready: Document = {"key": _READY, "operator": "NotIn", "values": ["True"]}
+    return [*_node_stages(not_ready), *_pod_stages(not_ready)]
+
+
+def _node_stages(not_ready: Document) -> list[Document]:
+    return [
+        _stage("node-initialize", "Node", [not_ready], _CONDITIONS_OF_NODE + "phase: Running\n"),
+        _stage(
+            "node-heartbeat",
+            "Node",
+            [_in(_READY, "True")],
+            _CONDITIONS_OF_NODE,
+            {
+                "durationMilliseconds": _HEARTBEAT_MILLISECONDS,
+                "jitterDurationMilliseconds": 2 * _HEARTBEAT_MILLISECONDS,
+            },
+        ),
+    ]
+
+
+def _pod_stages(not_ready: Document) -> list[Document]:
     pending = [_LIVING, _in(".status.phase", "Pending"), {"key": ".spec.nodeName", "operator": "Exists"}]
-    not_ready = {"key": _READY, "operator": "NotIn", "values": ["True"]}
     of_job = [
         _LIVING,
         _in(".status.phase", "Running"),
@@ -180,17 +200,6 @@ def stages() -> list[Document]:
     no_code: Document = {"key": _EXIT_CODE, "operator": "DoesNotExist"}
     running = _RUNNING + _ADDRESSES + _POD_IPS
     return [
-        _stage("node-initialize", "Node", [not_ready], _CONDITIONS_OF_NODE + "phase: Running\n"),
-        _stage(
-            "node-heartbeat",
-            "Node",
-            [_in(_READY, "True")],
-            _CONDITIONS_OF_NODE,
-            {
-                "durationMilliseconds": _HEARTBEAT_MILLISECONDS,
-                "jitterDurationMilliseconds": 2 * _HEARTBEAT_MILLISECONDS,
-            },
-        ),
         _stage(
             "pod-ready",
             "Pod",
