@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from components import tags
 from policies.graph import Json, Resource, ResourceGraph
 
 
@@ -67,7 +68,7 @@ class Limits:
 
     production: bool = True
     """Whether deletion protection and the like are demanded; unless told otherwise, yes."""
-    required_tags: frozenset[str] = frozenset({"slipway:owner", "slipway:cost-center", "slipway:environment"})
+    required_tags: frozenset[str] = frozenset({tags.OWNER, tags.COST_CENTER, tags.ENVIRONMENT})
     regions: frozenset[str] = frozenset()
     """Allowed regions; empty: any."""
     instance_types: frozenset[str] = frozenset()
