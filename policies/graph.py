@@ -6,10 +6,11 @@ cannot know stays ``UNKNOWN`` and is named when somebody asks; secrets are repla
 so no report can show one.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -92,7 +93,8 @@ class Resource:
     """Inputs before the change, for an update, a replacement or a deletion."""
 
     def get(self, path: str, default: Json = None) -> Json:
-        """The input at ``path`` (``vpcConfig.subnetIds[0]``), or ``default`` when it is absent or null.
+        """The input at ``path`` (``vpcConfig.subnetIds[0]``, ``metadata.labels["a.b/c"]``), or ``default`` when it is
+        absent or null.
 
         Raises:
             UndecidedError: it, or what it lies in, is unknown or secret.
@@ -113,16 +115,18 @@ class Resource:
         return True
 
 
-def _steps(path: str) -> Iterator[str | int]:
-    for part in path.split("."):
-        name, *indexes = part.split("[")
-        if name:
-            yield name
-        yield from (int(index.rstrip("]")) for index in indexes)
+_STEP: Final = re.compile(r'(?:^|\.)(?P<name>[^.\[\]"]+)|\[(?P<index>-?\d+)\]|(?:^|\.)?\["(?P<key>[^"]*)"\]')
+
+
+@lru_cache(maxsize=4096)
+def steps(path: str) -> tuple[str | int, ...]:
+    """``a.b[0]["c.d/e"]`` -> ``("a", "b", 0, "c.d/e")``: a key that holds dots stands in brackets and quotes."""
+    found = _STEP.finditer(path)
+    return tuple(int(step["index"]) if step["index"] else step["name"] or step["key"] or "" for step in found)
 
 
 def _descend(value: Json, path: str, default: Json) -> Json:
-    for step in _steps(path):
+    for step in steps(path):
         if value is UNKNOWN or value is SECRET:
             raise UndecidedError(path)
         if isinstance(step, int):

@@ -1,7 +1,7 @@
 """What a rule is: a plain object that looks at one resource of a graph and says what is wrong with it."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -76,6 +76,8 @@ class Limits:
     max_gpus: int | None = None
     privileged_namespaces: frozenset[str] = frozenset({"kube-system"})
     """Namespaces whose pods may be what Pod Security Standards forbid elsewhere: device plugins, CSI drivers."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """The environment's own tags, which a remediation writes where they are missing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +92,8 @@ Check = Callable[[Resource, Context], Iterable[Violation]]
 """Yields what is wrong with the resource. It reads inputs with ``Resource.get``, which raises ``UndecidedError`` where
 a preview cannot know: the evaluation then lists the rule as decided at update. It raises nothing else."""
 
-Remediation = Callable[[Mapping[str, Json]], dict[str, Json] | None]
-"""The inputs put right, or None when nothing is to be done."""
+Remediation = Callable[[Mapping[str, Json], Limits], dict[str, Json] | None]
+"""All inputs of the resource put right (a new mapping), or None when nothing is to be done or too little is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -63,7 +63,7 @@ def _choices(names: Callable[[], Iterable[str]]) -> Any:
     return Field(json_schema_extra=fill)
 
 
-def _matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> AfterValidator:
+def matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> AfterValidator:
     """Accepts text that matches ``pattern`` completely."""
     compiled = re.compile(pattern)
 
@@ -76,7 +76,7 @@ def _matching(rule: LiteralString, pattern: str, *, allowed: str, fix: str) -> A
 
 
 def _dns_label(limit: int) -> AfterValidator:
-    return _matching(
+    return matching(
         "name-dns1123",
         rf"[a-z]([-a-z0-9]{{0,{limit - 2}}}[a-z0-9])?",
         allowed=f"1 to {limit} lower-case letters, digits and hyphens, a letter first and no hyphen last",
@@ -95,7 +95,7 @@ ObjectName: TypeAlias = Annotated[str, _dns_label(63)]
 _TAG = r"[\w .:/=+@-]"
 TagValue: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "tag-value",
         rf"{_TAG}{{1,256}}",
         allowed="1 to 256 letters, digits, spaces and . : / = + @ _ -",
@@ -122,7 +122,7 @@ TagKey: TypeAlias = Annotated[str, AfterValidator(_tag_key)]
 
 TimeToLive: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "ttl-format",
         r"[1-9][0-9]{0,3}[hd]",
         allowed="a number and h (hours) or d (days), for example 8h or 14d",
@@ -198,7 +198,7 @@ VpcCidr: TypeAlias = Annotated[Cidr, AfterValidator(_vpc_cidr)]
 
 AwsAccountId: TypeAlias = Annotated[
     str,
-    _matching("aws-account-id", r"[0-9]{12}", allowed="twelve digits in quotes", fix="copy the account's id, quoted"),
+    matching("aws-account-id", r"[0-9]{12}", allowed="twelve digits in quotes", fix="copy the account's id, quoted"),
 ]
 
 
@@ -223,7 +223,7 @@ AwsRegion: TypeAlias = Annotated[
 ]
 AwsZone: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "aws-zone",
         r"[a-z]{2}-[a-z]+-[0-9][a-z]",
         allowed="a zone name such as us-east-1a",
@@ -232,7 +232,7 @@ AwsZone: TypeAlias = Annotated[
 ]
 AwsRoleArn: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "aws-role-arn",
         r"arn:aws:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}",
         allowed="arn:aws:iam::<account>:role/<name>",
@@ -241,7 +241,7 @@ AwsRoleArn: TypeAlias = Annotated[
 ]
 AwsPrincipalArn: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "aws-principal-arn",
         r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]{1,512}",
         allowed="arn:aws:iam::<account>:role/<name> or …:user/<name>: access entries take no groups and no sessions",
@@ -250,7 +250,7 @@ AwsPrincipalArn: TypeAlias = Annotated[
 ]
 CapacityReservationId: TypeAlias = Annotated[
     str,
-    _matching("aws-reservation-id", r"cr-[0-9a-f]{17}", allowed="cr- and 17 hexadecimal digits", fix="copy its id"),
+    matching("aws-reservation-id", r"cr-[0-9a-f]{17}", allowed="cr- and 17 hexadecimal digits", fix="copy its id"),
 ]
 KubernetesVersion: TypeAlias = Annotated[
     str,
@@ -274,7 +274,7 @@ AddonName: TypeAlias = Annotated[
 ]
 AddonVersion: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "addon-version",
         r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+",
         allowed="a version of EKS such as v1.2.3-eksbuild.1",
@@ -325,7 +325,7 @@ Whole: TypeAlias = Annotated[int, Field(strict=True)]
 
 AbsolutePath: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "path-absolute",
         r"(/[A-Za-z0-9._-]+)+",
         allowed="an absolute path such as /data/sets, without a slash at its end",
@@ -334,7 +334,7 @@ AbsolutePath: TypeAlias = Annotated[
 ]
 S3Prefix: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "s3-prefix",
         r"([A-Za-z0-9!_.*'()-]+/)+",
         allowed="a prefix that ends in a slash, such as datasets/",
@@ -343,7 +343,7 @@ S3Prefix: TypeAlias = Annotated[
 ]
 ImageReference: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "image-pinned",
         r"[a-z0-9][a-z0-9._/-]*((:(?!latest$)[A-Za-z0-9_][A-Za-z0-9._-]{0,127})|((:[\w.-]+)?@sha256:[0-9a-f]{64}))",
         allowed="repository:version or repository@sha256:…, relative to registry.prefix; never :latest",
@@ -352,11 +352,11 @@ ImageReference: TypeAlias = Annotated[
 ]
 EnvironmentVariableName: TypeAlias = Annotated[
     str,
-    _matching("variable-name", r"[A-Za-z_][A-Za-z0-9_]*", allowed="letters, digits, underscores", fix="rename it"),
+    matching("variable-name", r"[A-Za-z_][A-Za-z0-9_]*", allowed="letters, digits, underscores", fix="rename it"),
 ]
 HttpUrl: TypeAlias = Annotated[
     str,
-    _matching(
+    matching(
         "url-format",
         r"https?://[\w.:\[\]-]+(/[^\s?#]*)?",
         allowed="http(s)://host[:port][/path]",
