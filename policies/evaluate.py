@@ -106,9 +106,9 @@ def evaluate(
         limits: what the environment allows.
         levels: how strictly each rule holds.
         suppressions: violations that somebody answers for; a suppression of a disabled rule counts as used.
-        today: the day by which suppressions expire.
+        today: the day by which suppressions and the support of versions end.
     """
-    context = Context(graph=graph, limits=limits or Limits())
+    context = Context(graph=graph, limits=limits or Limits(), today=today)
     known = levels or Levels()
     given = tuple(rules)
     active = tuple(rule for rule in given if known.of(rule) is not PolicyLevel.DISABLED)

@@ -7,13 +7,14 @@ so no report can show one.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
+T = TypeVar("T")
 Json: TypeAlias = Any
 """str, float, int, bool, None, list or dict of these, at any depth also ``UNKNOWN`` and ``SECRET``."""
 
@@ -153,6 +154,8 @@ class ResourceGraph:
     """Whether unknown values are to be expected."""
     origin: str = ""
     """What it was read from, in words for a report."""
+    tells_options: bool = True
+    """Whether the source tells ``ignoreChanges``; an export of the state does not."""
 
     @cached_property
     def by_urn(self) -> Mapping[str, Resource]:
@@ -194,13 +197,38 @@ class ResourceGraph:
         By the recorded dependency of the property and, where the source has none or the value is known, by comparing
         the value with ids, ARNs and names.
         """
-        wanted = self.of_type(*types)
-        urns = set(resource.property_dependencies.get(name, ()))
-        by_dependency = tuple(item for item in wanted if item.urn in urns)
+        wanted = frozenset(types)
+        urns = dict.fromkeys(resource.property_dependencies.get(name, ()))
+        named = (self.by_urn[urn] for urn in urns if urn in self.by_urn)
+        by_dependency = tuple(item for item in named if _counts(item, wanted))
         if by_dependency:
             return by_dependency
-        texts = set(_texts(resource.properties.get(name)))
-        return tuple(item for item in wanted if texts & _handles(item))
+        found = {
+            item.urn: item
+            for text in texts(resource.properties.get(name))
+            for item in self._by_handle.get(text, ())
+            if _counts(item, wanted)
+        }
+        return tuple(found.values())
+
+    @cached_property
+    def _by_handle(self) -> Mapping[str, tuple[Resource, ...]]:
+        found: dict[str, list[Resource]] = {}
+        for item in self.resources:
+            for handle in _handles(item):
+                found.setdefault(handle, []).append(item)
+        return {handle: tuple(items) for handle, items in found.items()}
+
+    @cached_property
+    def _derived(self) -> dict[object, Any]:
+        return {}
+
+    def derived(self, build: Callable[["ResourceGraph"], T]) -> T:
+        """What ``build`` makes of this graph, made once: an index that a rule looks things up in for every resource."""
+        if build not in self._derived:
+            self._derived[build] = build(self)
+        made: T = self._derived[build]
+        return made
 
     def region_of(self, resource: Resource) -> str | None:
         """The region that a resource lies in: its own, or its provider's; None when nothing says it."""
@@ -212,18 +240,30 @@ class ResourceGraph:
         return given if isinstance(given, str) else None
 
 
-def _texts(value: Json) -> Iterator[str]:
+def _counts(item: Resource, wanted: frozenset[str]) -> bool:
+    return item.type in wanted and item.operation is not Operation.DELETE
+
+
+def texts(value: Json) -> Iterator[str]:
+    """Every text in a value, at any depth."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+    elif isinstance(value, list | Mapping):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from texts(item)
+
+
+def holds_unknown(value: Json) -> bool:
+    """Whether something in a value, at any depth, is unknown or secret."""
+    if isinstance(value, list | Mapping):
+        return any(holds_unknown(item) for item in (value.values() if isinstance(value, Mapping) else value))
+    return value is UNKNOWN or value is SECRET
 
 
 def _handles(resource: Resource) -> set[str]:
     """The texts by which other resources refer to this one."""
     known = {resource.id} if resource.id else set()
-    for name in ("id", "arn", "name"):
+    for name in ("id", "arn", "name", "bucket", "keyId"):
         for given in (resource.outputs.get(name), resource.properties.get(name)):
             if isinstance(given, str):
                 known.add(given)

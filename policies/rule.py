@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -86,6 +87,8 @@ class Context:
 
     graph: ResourceGraph
     limits: Limits = Limits()
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
+    """For what ends on a date, such as the support of a version."""
 
 
 Check = Callable[[Resource, Context], Iterable[Violation]]
