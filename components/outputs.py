@@ -139,6 +139,9 @@ class WorkloadIdentity:
     annotations: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     labels: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     role: pulumi.Output[str] | None = None
+    """Resolves once pods of the service account get the role: those made before would stay without it."""
+    credential_endpoints: Sequence[tuple[str, int]] = ()
+    """(IPv4 address, TCP port) from which pods fetch credentials; a policy that closes them in must let them."""
 
 
 @dataclass(frozen=True, kw_only=True)

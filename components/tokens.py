@@ -18,6 +18,7 @@ TOKENS = MappingProxyType(
         "components.kubernetes.kserve.KServe": "slipway:kubernetes:KServe",
         "components.kubernetes.lustre_volume.LustreVolume": "slipway:kubernetes:LustreVolume",
         "components.kubernetes.namespaces.TeamNamespace": "slipway:kubernetes:TeamNamespace",
+        "components.kubernetes.service_accounts.BoundServiceAccount": "slipway:kubernetes:BoundServiceAccount",
         "components.kubernetes.team_directories.TeamDirectories": "slipway:kubernetes:TeamDirectories",
         "workloads.deploy.TrainingRun": "slipway:workloads:TrainingRun",
         "workloads.serve.InferenceService": "slipway:workloads:InferenceService",

@@ -16,8 +16,9 @@ from components.aws.node_pool import NodePool, NodePoolArgs
 from components.aws.outputs import AwsClusterOutputs, DataLakeOutputs
 from components.aws.provider import provider as aws_provider
 from components.aws.storage import DataRepository, LustreArgs, LustreFileSystem
-from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs
+from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, StorageOutputs, WorkloadIdentity
 from components.tags import TTL, stack_tags
+from stacks.aws_identities import model_identities
 from stacks.places import AwsPlace
 from stacks.pool_rules import is_accelerated, starting_nodes
 from stacks.sections import CapacityBlock, LustreStorage, Pool, PublicAccess, Reservation, Spot, TunnelAccess
@@ -51,6 +52,8 @@ class Platform:
     dns: pulumi.Output[str]
     """Resolves once names of Services resolve."""
     data_lake: DataLakeOutputs | None
+    identities: Mapping[tuple[str, str], WorkloadIdentity]
+    """Roles of service accounts, by (namespace, service account)."""
 
 
 def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
@@ -90,6 +93,7 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
         storage_drivers={"fsx.csi.aws.com": addons.outputs.ready["aws-fsx-csi-driver"]},
         dns=addons.outputs.ready["coredns"],
         data_lake=lake,
+        identities=model_identities(settings, cluster, lake, opts),
     )
 
 

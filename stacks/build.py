@@ -1,6 +1,6 @@
 """Settings in, a platform out. Composes components and workloads; spells no resource itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 
@@ -9,6 +9,7 @@ from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider as kubernetes_provider
+from components.kubernetes.service_accounts import BoundServiceAccount, BoundServiceAccountArgs
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import PoolOutputs
 from stacks.aws_platform import Platform, aws_platform
@@ -23,7 +24,7 @@ from stacks.exports import (
 )
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
-from stacks.runs import inference_spec, pool_of, training_spec
+from stacks.runs import inference_spec, models_account, pool_of, training_spec
 from stacks.sections import PublicAccess, Team, Training, TunnelAccess
 from stacks.settings import Settings
 from workloads.deploy import TrainingRun, TrainingRunArgs
@@ -67,10 +68,12 @@ def build(settings: Settings) -> Exports:
             ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
     services: list[InferenceExport] = []
+    accounts = _service_accounts(platform, namespaces, opts)
     if settings.inference:
         kserve = _kserve(settings, platform, pools, opts)
         for service in settings.inference:
             ready = [platform.dns, plugins.ready, namespaces[service.team].ready, kserve.ready]
+            ready += [bound for key, bound in accounts.items() if key == (service.team, models_account(service))]
             services.append(_inference(service, settings, platform, ready, opts))
     return _exports(settings, platform, runs, services)
 
@@ -147,11 +150,35 @@ def _kserve(
     return KServe("kserve", args, opts)
 
 
+def _service_accounts(
+    platform: Platform, namespaces: Mapping[str, TeamNamespace], opts: pulumi.ResourceOptions
+) -> dict[tuple[str, str], Waitable]:
+    """Resolve once pods of (namespace, service account) get their role."""
+    return {
+        (namespace, account): BoundServiceAccount(
+            f"{namespace}-{account}-account",
+            BoundServiceAccountArgs(
+                identity=identity,
+                namespace=namespaces[namespace].namespace,
+                ready=[namespaces[namespace].ready],
+            ),
+            opts,
+        ).ready
+        for (namespace, account), identity in platform.identities.items()
+    }
+
+
 def _inference(
     service: Inference, settings: Settings, platform: Platform, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> InferenceExport:
     pool = platform.pools[service.pool]
-    spec = inference_spec(service, pool_of(service, settings.pools), settings.registry)
+    spec = inference_spec(
+        service,
+        pool_of(service, settings.pools),
+        settings.registry,
+        lake_bucket=platform.data_lake.physical_name if platform.data_lake else None,
+        identity=platform.identities.get((service.team, models_account(service))),
+    )
     InferenceService(f"{spec.namespace}-{spec.name}", InferenceServiceArgs(spec=spec, pool=pool, ready=ready), opts)
     return InferenceExport(
         name=spec.name,

@@ -15,11 +15,14 @@ from stacks.fields import (
     Section,
     Whole,
 )
+from stacks.model_access import ModelAccessList
 from stacks.problems import refusal
 
 _FLOATING = frozenset({"latest", "main", "master", "current", "stable", "dev", "prod", "production"})
 _DIGEST = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-MODEL_SCHEMES = ("s3", "gs", "hf", "oci", "pvc", "https")
+LAKE = "lake"
+"""``lake://models/chat/v3`` lies in the stack's own data lake, whose bucket has a generated name."""
+MODEL_SCHEMES = (LAKE, "s3", "gs", "hf", "oci", "pvc", "https")
 
 
 def _model_uri(value: str) -> str:
@@ -36,7 +39,7 @@ def _model_uri(value: str) -> str:
         raise refusal(
             "model-uri-immutable",
             "another model may lie under this address tomorrow, and replicas would differ",
-            allowed="hf://owner/model:<commit>, oci://…@sha256:<digest>, else a last part with a number: s3://models/chat/v3",
+            allowed="hf://owner/model:<commit>, oci://…@sha256:<digest>, else a last part with a number: lake://models/chat/v3",
             fix="name the commit, the digest or the version",
         )
     return value
@@ -97,5 +100,7 @@ class Inference(Section):
     max_replicas: Replicas = 1
     """Above ``minReplicas`` a horizontal autoscaler decides."""
     environment: dict[EnvironmentVariableName, str] = Field(default_factory=dict)
+    model_access: ModelAccessList = ()
+    """What this service may read, in place of its team's ``modelAccess``; models in s3:// and lake:// need either."""
     startup_minutes: Annotated[Whole, Field(ge=1, le=24 * 60)] | None = None
     """Time that a replica may take before it answers. Unset: derived from the model's size."""

@@ -9,9 +9,12 @@ from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource,
 from workloads.specs import ClaimMount, NodeShare, TrainingSpec
 
 if TYPE_CHECKING:
+    from components.outputs import WorkloadIdentity
     from stacks.inference import Inference
     from stacks.sections import Pool, Registry, Training
 
+TEAM_MODELS = "models"
+"""Service account of the team's model services, where the team's settings say what they may read."""
 SECONDS_PER_HOUR = 3600
 SECONDS_PER_MINUTE = 60
 
@@ -48,8 +51,28 @@ def training_spec(run: "Training", pool: "Pool", registry: "Registry") -> Traini
     )
 
 
-def inference_spec(service: "Inference", pool: "Pool", registry: "Registry") -> InferenceSpec:
-    """The service as data, with image names as the nodes will pull them."""
+def models_account(service: "Inference") -> str:
+    """The service account with whose role the service fetches its model."""
+    return f"{service.name}-model" if service.model_access else TEAM_MODELS
+
+
+def inference_spec(
+    service: "Inference",
+    pool: "Pool",
+    registry: "Registry",
+    *,
+    lake_bucket: str | None = None,
+    identity: "WorkloadIdentity | None" = None,
+) -> InferenceSpec:
+    """The service as data, with image names as the nodes will pull them.
+
+    Args:
+        service: The settings of the service.
+        pool: The pool that it runs on.
+        registry: Where images come from.
+        lake_bucket: The bucket that ``lake://`` means; None leaves such an address as it is (for counting only).
+        identity: Whose role fetches the model; None: the model needs none.
+    """
     instance = accelerators.instance(pool.instance_type)
     prefix = registry.prefix.rstrip("/")
     server = service.server
@@ -57,7 +80,7 @@ def inference_spec(service: "Inference", pool: "Pool", registry: "Registry") -> 
         name=service.name,
         namespace=service.team,
         pool=service.pool,
-        model=ModelSource(uri=service.model.uri, size_gib=service.model.size_gib),
+        model=ModelSource(uri=_address(service.model.uri, lake_bucket), size_gib=service.model.size_gib),
         server=ContainerServer(image=f"{prefix}/{server.image}" if prefix else server.image, args=server.args)
         if server.kind == "container"
         else RuntimeServer(runtime=server.runtime, model_format=server.model_format, args=server.args),
@@ -72,4 +95,11 @@ def inference_spec(service: "Inference", pool: "Pool", registry: "Registry") -> 
         environment=service.environment,
         startup_seconds=service.startup_minutes * SECONDS_PER_MINUTE if service.startup_minutes else None,
         pull_secret=PULL_SECRET if registry.credentials else None,
+        service_account=identity.service_account if identity else None,
+        credential_endpoints=tuple(identity.credential_endpoints) if identity else (),
     )
+
+
+def _address(uri: str, lake_bucket: str | None) -> str:
+    scheme, _, path = uri.partition("://")
+    return f"s3://{lake_bucket}/{path}" if scheme == "lake" and lake_bucket else uri

@@ -31,6 +31,7 @@ from stacks.fields import (
     UtcTime,
     Whole,
 )
+from stacks.model_access import ModelAccessList
 from stacks.problems import refusal
 
 
@@ -288,6 +289,8 @@ class Team(Section):
     memory_gib: Gib = 128
     storage: tuple[Name, ...] = ()
     """File systems that the namespace gets a claim for."""
+    model_access: ModelAccessList = ()
+    """What the team's model services may read: they share one role of the cloud that allows just that."""
 
     @model_validator(mode="after")
     def _namespace_is_free(self) -> "Team":

@@ -12,7 +12,14 @@ from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationE
 from pydantic.fields import FieldInfo
 
 # Imported for their effect: each registers its rules.
-from stacks import capacity_rules, inference_rules, pool_rules, storage_rules, workload_rules  # noqa: F401
+from stacks import (  # noqa: F401
+    capacity_rules,
+    inference_rules,
+    model_access_rules,
+    pool_rules,
+    storage_rules,
+    workload_rules,
+)
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
 from stacks.inference import Inference
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place

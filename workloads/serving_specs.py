@@ -57,6 +57,8 @@ class InferenceSpec:
     """Time that a replica may take before it answers; unset: what the model's size asks for."""
     service_account: str | None = None
     """Bound to a cloud role that may read the model; unset: the namespace's default."""
+    credential_endpoints: tuple[tuple[str, int], ...] = ()
+    """(IPv4 address, TCP port) where that role's credentials come from."""
     pull_secret: str | None = None
     observables: Observables = field(
         default_factory=lambda: Observables(ports={"http": HTTP_PORT}, health_path="/health")

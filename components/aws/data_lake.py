@@ -65,6 +65,7 @@ class DataLake(pulumi.ComponentResource):
         self.kms_key_arn = key.arn
         self.outputs = DataLakeOutputs(
             name=name,
+            physical_name=physical,
             bucket=self.bucket_name,
             arn=self.bucket_arn,
             kms_key_arn=self.kms_key_arn,

@@ -118,8 +118,15 @@ def tls_only_document(bucket: str, region: str) -> str:
     )
 
 
-def bucket_access_document(bucket_arn: str, key_arn: str, *, prefix: str = "", write: bool = False) -> str:
-    """Read, and with ``write`` also put and delete, below ``prefix`` of a bucket with a customer key."""
+def bucket_access_document(bucket_arn: str, key_arn: str | None, *, prefix: str = "", write: bool = False) -> str:
+    """Read, and with ``write`` also put and delete, below ``prefix`` of a bucket.
+
+    Args:
+        bucket_arn: The bucket.
+        key_arn: The customer key that encrypts it; None where Amazon S3's own key does, which needs no permission.
+        prefix: Without a slash at its end; empty means the whole bucket.
+        write: Whether objects may be changed.
+    """
     objects = ["s3:GetObject", *(["s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"] if write else [])]
     listing: dict[str, Any] = {
         "Sid": "List",
@@ -129,21 +136,19 @@ def bucket_access_document(bucket_arn: str, key_arn: str, *, prefix: str = "", w
     }
     if prefix:
         listing["Condition"] = {"StringLike": {"s3:prefix": [prefix, f"{prefix}/*"]}}
-    return _text(
-        listing,
-        {
-            "Sid": "Objects",
-            "Effect": "Allow",
-            "Action": objects,
-            "Resource": f"{bucket_arn}/{prefix}/*" if prefix else f"{bucket_arn}/*",
-        },
-        {
-            "Sid": "Key",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
-            "Resource": key_arn,
-        },
-    )
+    content = {
+        "Sid": "Objects",
+        "Effect": "Allow",
+        "Action": objects,
+        "Resource": f"{bucket_arn}/{prefix}/*" if prefix else f"{bucket_arn}/*",
+    }
+    key = {
+        "Sid": "Key",
+        "Effect": "Allow",
+        "Action": ["kms:Decrypt", *(["kms:GenerateDataKey"] if write else [])],
+        "Resource": key_arn,
+    }
+    return _text(listing, content, *([key] if key_arn else []))
 
 
 def flow_log_trust_document(account_id: str, region: str) -> str:

@@ -10,9 +10,13 @@ from components import tokens
 from components.aws.documents import pod_identity_trust_document
 from components.aws.outputs import AwsClusterOutputs
 from components.aws.roles import Role, create_role
+from components.ordering import ready
 from components.outputs import WorkloadIdentity
 from components.problems import refuse
 from components.tags import resource_tags
+
+AGENT = ("169.254.170.23", 80)
+"""Where the agent of every node hands out credentials (EKS user guide, Set up the Amazon EKS Pod Identity Agent)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,10 @@ class PodIdentity(pulumi.ComponentResource):
         self.role_arn = role.arn
         self.association_id = association.association_id
         self.outputs = WorkloadIdentity(
-            namespace=args.namespace, service_account=args.service_account, role=self.role_arn
+            namespace=args.namespace,
+            service_account=args.service_account,
+            role=ready(role.arn, association),
+            credential_endpoints=(AGENT,),
         )
         self.register_outputs({"role_arn": self.role_arn, "association_id": self.association_id})
 

@@ -37,6 +37,8 @@ class DataLakeOutputs:
 
     name: str
     """Logical name."""
+    physical_name: str
+    """The bucket's name, known before the bucket exists."""
     bucket: pulumi.Output[str]
     arn: pulumi.Output[str]
     kms_key_arn: pulumi.Output[str]

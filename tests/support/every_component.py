@@ -7,6 +7,7 @@ from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider
+from components.kubernetes.service_accounts import BoundServiceAccount, BoundServiceAccountArgs
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from tests.support.aws_components import Platform, aws_platform
 from workloads.deploy import TrainingRun, TrainingRunArgs
@@ -59,6 +60,11 @@ def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
         "scratch-directories", TeamDirectoriesArgs(storage=platform.lustre.outputs, teams=["research"]), opts
     )
     TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)
+    BoundServiceAccount(
+        "research-trainer",
+        BoundServiceAccountArgs(identity=platform.identity.outputs, namespace=team.namespace),
+        opts,
+    )
     kserve = KServe("kserve", KServeArgs(charts_mirror="https://charts.example.com"), opts)
     args = InferenceServiceArgs(spec=SERVICE, pool=platform.training.outputs, ready=[kserve.ready])
     InferenceService("assistant", args, opts)

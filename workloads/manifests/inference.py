@@ -58,8 +58,12 @@ def disruption_budget(spec: InferenceSpec) -> Manifest:
 
 
 def policy(spec: InferenceSpec) -> Manifest:
-    """Requests from the own namespace and from gateways; out only to fetch the model."""
+    """Requests from the own namespace and from gateways; out only to fetch the model, and the credentials for it."""
     port = spec.observables.ports.get("http", HTTP_PORT)
+    credentials = [
+        {"to": [{"ipBlock": {"cidr": f"{host}/32"}}], "ports": [{"protocol": "TCP", "port": number}]}
+        for host, number in spec.credential_endpoints
+    ]
     callers = [{"podSelector": {}}, {"namespaceSelector": {"matchLabels": {GATEWAY_LABEL: "true"}}}]
     return {
         "apiVersion": "networking.k8s.io/v1",
@@ -69,7 +73,7 @@ def policy(spec: InferenceSpec) -> Manifest:
             "podSelector": {"matchLabels": {SERVICE_LABEL: spec.name}},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [{"from": callers, "ports": [{"protocol": "TCP", "port": port}]}],
-            "egress": [{"ports": [{"protocol": "TCP", "port": HTTPS_PORT}]}],
+            "egress": [{"ports": [{"protocol": "TCP", "port": HTTPS_PORT}]}, *credentials],
         },
     }
 

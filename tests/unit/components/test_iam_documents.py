@@ -12,6 +12,7 @@ GRANTS = {
     "flow_log": documents.flow_log_document(ACCOUNT, REGION, "/aws/vpc/x"),
     "lustre_csi": documents.lustre_csi_document(ACCOUNT, REGION),
     "bucket_read": documents.bucket_access_document("arn:aws:s3:::lake", "arn:aws:kms:x"),
+    "bucket_without_key": documents.bucket_access_document("arn:aws:s3:::models", None, prefix="chat"),
     "bucket_write": documents.bucket_access_document("arn:aws:s3:::lake", "arn:aws:kms:x", prefix="runs", write=True),
 }
 KEYS = {

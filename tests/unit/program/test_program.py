@@ -1,5 +1,6 @@
 """The program over the checked-in local stack, on the simulated account, in this process."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,26 @@ def test_the_volume_waits_for_its_driver(local: Recording) -> None:
         if local.by_urn(urn).type == "aws:eks/addon:Addon"
     }
     assert "aws-fsx-csi-driver" in addons
+
+
+def test_a_model_service_reads_its_prefix_of_the_lake_with_a_role_of_its_teams(local: Recording) -> None:
+    service = local.get("kubernetes:serving.kserve.io/v1beta1:InferenceService", "chat-assistant-service")
+    predictor = service.inputs["spec"]["predictor"]
+    address = {item["name"]: item.get("value") for item in predictor["containers"][0]["env"]}["STORAGE_URI"]
+    bucket = "slipway-local-lake-000000000000-us-east-1"
+    assert address == f"s3://{bucket}/models/assistant/v3"
+    account = local.get("kubernetes:core/v1:ServiceAccount", "chat-models-account-service-account")
+    assert (predictor["serviceAccountName"], account.inputs["metadata"]["namespace"]) == ("models", "chat")
+    association = local.get("aws:eks/podIdentityAssociation:PodIdentityAssociation", "chat-models-association")
+    assert (association.inputs["namespace"], association.inputs["serviceAccount"]) == ("chat", "models")
+    assert account.urn in service.dependencies, "KServe looks for it when it makes the pods"
+    assert association.urn in account.dependencies, "pods made before it would stay without the role"
+    (policy,) = [item for item in local.resources if item.name.startswith("chat-models-role-lake-models")]
+    statements = {item["Sid"]: item for item in json.loads(policy.inputs["policy"])["Statement"]}
+    assert statements["Objects"]["Action"] == ["s3:GetObject"], "it reads, and nothing else"
+    assert statements["Objects"]["Resource"] == f"arn:aws:s3:::{bucket}/models/assistant/*"
+    assert statements["List"]["Condition"] == {"StringLike": {"s3:prefix": ["models/assistant", "models/assistant/*"]}}
+    assert statements["Key"]["Action"] == ["kms:Decrypt"], "the lake has a key of its own"
 
 
 def test_nothing_uses_a_default_provider(local: Recording) -> None:

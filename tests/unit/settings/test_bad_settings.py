@@ -270,9 +270,13 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     ),
     ("an unknown kind of storage", put("storage.0.kind", "nfs"), [("slipway:storage[0].kind", "choice-unknown")]),
     (
-        "repositories of no lake",
+        "repositories and models of no lake",
         drop("dataLake"),
-        [("slipway:storage[0].dataRepositories", "repository-needs-data-lake")],
+        [
+            ("slipway:storage[0].dataRepositories", "repository-needs-data-lake"),
+            ("slipway:teams[1].modelAccess[0]", "model-access-lake"),
+            ("slipway:inference[0].model.uri", "inference-model-access"),
+        ],
     ),
     (
         "a repository in another",

@@ -52,6 +52,9 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     local["training"][0].update(gpusPerNode=8, environment={"NCCL_DEBUG": "INFO"}, queue="main")
     local["storage"][0].update(backupDays=0, finalBackup=False)
     local["storage"][0]["dataRepositories"][0]["autoExport"] = False
+    key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
+    access = [{"prefix": "models/assistant/"}, {"bucket": "models", "prefix": "assistant/", "keyArn": key}]
+    local["teams"][1]["modelAccess"] = local["inference"][0]["modelAccess"] = access
     prod["access"] = {"kind": "runner", "admins": prod["access"]["admins"]}
     runtime = copy.deepcopy(local)
     for service in local["inference"]:

@@ -60,9 +60,64 @@ def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: di
 
 
 @pytest.mark.parametrize(
-    "uri", [f"hf://owner/model:{COMMIT}", "s3://models/chat/v3", "pvc://claim/chat-2", f"oci://r/a@sha256:{'0' * 64}"]
+    "uri",
+    [f"hf://owner/model:{COMMIT}", "lake://models/assistant/v4", "pvc://claim/chat-2", f"oci://r/a@sha256:{'0' * 64}"],
 )
 def test_an_address_of_one_version_is_accepted(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
     settings = validate(_raw(document), encrypted_values_are_clear=False)
     assert settings.inference[0].model.uri == uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("s3://models/assistant/v3", "add modelAccess: [{bucket: models, prefix: assistant/}] to the team chat"),
+        ("lake://models/other/v3", "add modelAccess: [{prefix: models/other/}] to the team chat"),
+        ("lake://models/assistant-2/v3", "add modelAccess: [{prefix: models/assistant-2/}] to the team chat"),
+    ],
+)
+def test_a_model_that_no_role_may_read_is_refused_with_what_would_let_it(
+    document: dict[str, Any], uri: str, expected: str
+) -> None:
+    document["inference"][0]["model"]["uri"] = uri
+    with pytest.raises(SettingsError) as error:
+        validate(_raw(document), encrypted_values_are_clear=False)
+    (problem,) = error.value.problems
+    assert (problem.path, problem.rule) == ("slipway:inference[0].model.uri", "inference-model-access")
+    assert problem.fix.startswith(expected)
+    assert "modelAccess covers lake://models/assistant/" in problem.what
+
+
+def test_a_team_without_any_access_is_told_so(document: dict[str, Any]) -> None:
+    del document["teams"][1]["modelAccess"]
+    assert problems(document) == [("slipway:inference[0].model.uri", "inference-model-access")]
+
+
+@pytest.mark.parametrize("prefix", ["assistant/", "assistant/v3/"])
+def test_a_services_own_access_takes_the_place_of_its_teams(document: dict[str, Any], prefix: str) -> None:
+    service = document["inference"][0]
+    service["model"]["uri"] = "s3://models/assistant/v3"
+    service["modelAccess"] = [{"bucket": "models", "prefix": prefix}]
+    assert validate(_raw(document), encrypted_values_are_clear=False).inference[0].model_access[0].prefix == prefix
+    service["model"]["uri"] = "lake://models/assistant/v3"
+    assert problems(document) == [("slipway:inference[0].model.uri", "inference-model-access")]
+
+
+def test_without_a_lake_nothing_can_lie_in_it(document: dict[str, Any]) -> None:
+    del document["dataLake"]
+    document["storage"][0]["dataRepositories"] = []
+    assert problems(document) == [
+        ("slipway:teams[1].modelAccess[0]", "model-access-lake"),
+        ("slipway:inference[0].model.uri", "inference-model-access"),
+    ]
+
+
+def test_the_lakes_key_is_nobodys_setting(document: dict[str, Any]) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
+    document["teams"][1]["modelAccess"][0]["keyArn"] = key
+    # The service above it is not judged: its team is broken.
+    assert problems(document) == [("slipway:teams[1].modelAccess[0].keyArn", "model-access-key")]
+    document["teams"][1]["modelAccess"].append({"bucket": "models", "prefix": "chat/", "keyArn": key})
+    del document["teams"][1]["modelAccess"][0]["keyArn"]
+    assert validate(_raw(document), encrypted_values_are_clear=False).teams[1].model_access[1].key_arn == key

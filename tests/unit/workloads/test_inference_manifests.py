@@ -113,3 +113,13 @@ def test_the_policy_lets_requests_in_and_the_model_be_fetched() -> None:
     spec = manifests(SPEC, PROFILE)["policy"]["spec"]
     assert spec["ingress"][0]["ports"] == [{"protocol": "TCP", "port": 8080}]
     assert spec["egress"] == [{"ports": [{"protocol": "TCP", "port": 443}]}]
+
+
+def test_a_service_with_a_role_may_ask_for_its_credentials_and_its_pods_name_the_account() -> None:
+    spec = replace(SPEC, service_account="models", credential_endpoints=(("169.254.170.23", 80),))
+    made = manifests(spec, PROFILE)
+    assert made["service"]["spec"]["predictor"]["serviceAccountName"] == "models"
+    assert made["policy"]["spec"]["egress"] == [
+        {"ports": [{"protocol": "TCP", "port": 443}]},
+        {"to": [{"ipBlock": {"cidr": "169.254.170.23/32"}}], "ports": [{"protocol": "TCP", "port": 80}]},
+    ]
