@@ -100,17 +100,17 @@ class Resource:
         Raises:
             UndecidedError: it, or what it lies in, is unknown or secret.
         """
-        return _descend(self.properties, path, default)
+        return read(self.properties, path, default)
 
     def output(self, path: str, default: Json = None) -> Json:
         """As ``get``, among the outputs; where these lack it, among the inputs."""
-        found = _descend(self.outputs, path, None)
-        return _descend(self.properties, path, default) if found is None else found
+        found = read(self.outputs, path)
+        return read(self.properties, path, default) if found is None else found
 
     def knows(self, path: str) -> bool:
         """Whether the input at ``path`` can be read (absent counts as readable)."""
         try:
-            _descend(self.properties, path, None)
+            read(self.properties, path)
         except UndecidedError:
             return False
         return True
@@ -126,10 +126,21 @@ def steps(path: str) -> tuple[str | int, ...]:
     return tuple(int(step["index"]) if step["index"] else step["name"] or step["key"] or "" for step in found)
 
 
-def _descend(value: Json, path: str, default: Json) -> Json:
+def read(value: Json, path: str, default: Json = None, *, within: str = "") -> Json:
+    """What lies at ``path`` in ``value``, or ``default`` when it is absent or null.
+
+    Args:
+        value: properties, or a part of them.
+        path: as in ``Resource.get``.
+        default: what absent means.
+        within: where ``value`` itself lies, for the error.
+
+    Raises:
+        UndecidedError: it, or what it lies in, is unknown or secret.
+    """
     for step in steps(path):
         if value is UNKNOWN or value is SECRET:
-            raise UndecidedError(path)
+            raise UndecidedError(f"{within}{path}")
         if isinstance(step, int):
             value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
         else:
@@ -137,7 +148,7 @@ def _descend(value: Json, path: str, default: Json) -> Json:
         if value is None:
             return default
     if value is UNKNOWN or value is SECRET:
-        raise UndecidedError(path)
+        raise UndecidedError(f"{within}{path}")
     return value
 
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from components import tags
+from components.kubernetes.names import STORAGE_NAMESPACE_PREFIX
 from policies.graph import Json, Resource, ResourceGraph
 
 
@@ -75,8 +76,14 @@ class Limits:
     instance_types: frozenset[str] = frozenset()
     """Allowed instance types; empty: any."""
     max_gpus: int | None = None
-    privileged_namespaces: frozenset[str] = frozenset({"kube-system"})
-    """Namespaces whose pods may be what Pod Security Standards forbid elsewhere: device plugins, CSI drivers."""
+    privileged_namespaces: frozenset[str] = frozenset(
+        {
+            *("kube-system", "kube-node-lease", "kube-public", "gpu-system", "cert-manager", "kserve"),
+            f"{STORAGE_NAMESPACE_PREFIX}*",
+        }
+    )
+    """Patterns of namespaces whose pods may do what Pod Security Standards forbid elsewhere: device plugins, CSI
+    drivers, operators with their webhooks, the Jobs that make directories on a file system."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """The environment's own tags, which a remediation writes where they are missing."""
 

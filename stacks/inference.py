@@ -35,7 +35,7 @@ def _model_uri(value: str) -> str:
             allowed=", ".join(f"{known}://…" for known in MODEL_SCHEMES),
             fix="write where the model lies, without a slash at its end",
         )
-    if not _pinned(scheme, rest):
+    if not names_one_version(value):
         raise refusal(
             "model-uri-immutable",
             "another model may lie under this address tomorrow, and replicas would differ",
@@ -45,7 +45,9 @@ def _model_uri(value: str) -> str:
     return value
 
 
-def _pinned(scheme: str, rest: str) -> bool:
+def names_one_version(uri: str) -> bool:
+    """Whether another model can hardly lie under ``uri`` tomorrow: a commit, a digest, or a last part with a number."""
+    scheme, _, rest = uri.partition("://")
     if scheme == "hf":
         return bool(_DIGEST.fullmatch(rest.rpartition(":")[2]))
     if scheme == "oci":

@@ -5,8 +5,27 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 from policies.rule import Family, Rule
+from policies.rules import (
+    gpu_pods,
+    inference,
+    kubernetes_access,
+    kubernetes_images,
+    kubernetes_namespaces,
+    kubernetes_pods,
+    training_gangs,
+    training_runs,
+)
 
-_MODULES: Final[tuple[ModuleType, ...]] = ()
+_MODULES: Final[tuple[ModuleType, ...]] = (
+    gpu_pods,
+    kubernetes_access,
+    kubernetes_images,
+    kubernetes_namespaces,
+    kubernetes_pods,
+    inference,
+    training_gangs,
+    training_runs,
+)
 """Listed, not searched for: a file that is forgotten here is found by a test."""
 
 
