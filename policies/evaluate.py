@@ -120,6 +120,8 @@ def evaluate(
     for rule in active:
         mine = [item for item in valid if item.rule == rule.id]
         for resource in graph.of_type(*sorted(rule.types)):
+            if resource.external:
+                continue
             for result in judge(rule, resource, context, known.of(rule)):
                 if isinstance(result, Undecided):
                     undecided.append(result)

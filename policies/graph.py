@@ -89,6 +89,8 @@ class Resource:
     ignore_changes: tuple[str, ...] = ()
     custom: bool = True
     """False for components and for the stack itself."""
+    external: bool = False
+    """Looked up, not managed: it may be referred to, and no rule judges it."""
     operation: Operation = Operation.SAME
     before: Mapping[str, Json] | None = None
     """Inputs before the change, for an update, a replacement or a deletion."""
@@ -167,6 +169,8 @@ class ResourceGraph:
     """What it was read from, in words for a report."""
     tells_options: bool = True
     """Whether the source tells ``ignoreChanges``; an export of the state does not."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the report must know about the source: a part that is missing, an operation that never ended."""
 
     @cached_property
     def by_urn(self) -> Mapping[str, Resource]:
