@@ -21,6 +21,7 @@ from stacks import (  # noqa: F401
     workload_rules,
 )
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
+from stacks.governance import Policies
 from stacks.inference import Inference
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place
 from stacks.problems import (
@@ -85,6 +86,7 @@ class Settings(Section):
     registry: Registry = Registry()
     charts: Charts
     budget: Budget | None = None
+    policies: Policies = Policies()
     cluster: Cluster = Cluster()
     pools: Annotated[tuple[Pool, ...], Field(min_length=1, max_length=20)]
     storage: tuple[Storage, ...] = ()

@@ -31,7 +31,7 @@ _FULL: dict[str, Any] = {
     "tags": {"purpose": "try-out"},
 }
 NOT_BUILT = {"GcpPlace", "AzurePlace", "OnPremisesPlace"}
-FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username"}
+FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username", "Suppression.resource", "Suppression.reason"}
 """Fields that take every short text; they are broken by type, not by form."""
 
 
@@ -55,6 +55,25 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
     access = [{"prefix": "models/assistant/"}, {"bucket": "models", "prefix": "assistant/", "keyArn": key}]
     local["teams"][1]["modelAccess"] = local["inference"][0]["modelAccess"] = access
+    local["policies"] = {
+        "levels": {"gpu": "advisory", "storage-bucket-private": "remediate"},
+        "limits": {
+            "regions": ["us-east-1"],
+            "instanceTypes": ["p5.48xlarge"],
+            "maxGpus": 64,
+            "requiredTags": ["team"],
+            "privilegedNamespaces": ["monitoring"],
+        },
+        "suppressions": [
+            {
+                "rule": "storage-bucket-private",
+                "resource": "lake-*",
+                "reason": "public data set",
+                "owner": "data-team",
+                "expires": "2027-03-31",
+            }
+        ],
+    }
     prod["access"] = {"kind": "runner", "admins": prod["access"]["admins"]}
     runtime = copy.deepcopy(local)
     for service in local["inference"]:
