@@ -33,6 +33,13 @@ _KNOWN: Final = (
         r"ServiceQuotaExceeded|LimitExceeded|QuotaExceeded",
         "ask for a higher quota, or lower the number in the settings",
     ),
+    (
+        r"longer than specified deadline|DeadlineExceeded",
+        (
+            "a Job's pods did not start: `kubectl describe pod` says what they wait for (for the directories of a file "
+            "system: its CSI add-on, or the security groups between nodes and file servers)"
+        ),
+    ),
     (r"Throttl|RequestLimitExceeded", "the cloud asks for patience: run the same command again"),
     (r"no resource plugin|could not (load|find) plugin", "a provider plugin is missing: `slipway toolchain build`"),
     (

@@ -6,6 +6,7 @@ from collections import defaultdict
 from local.cloud.aws.package import PACKAGE
 
 _READS = {
+    "autoscaling": ["autoscaling:Describe*"],
     "ec2": ["ec2:Describe*", "ec2:Get*"],
     "eks": ["eks:Describe*", "eks:List*"],
     "fsx": ["fsx:Describe*", "fsx:ListTagsForResource"],

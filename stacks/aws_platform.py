@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import pulumi
 
+from components.aws.block_schedule import BlockPeriod
 from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
@@ -180,12 +182,24 @@ def _pool(
         capacity=CAPACITY[capacity.kind],
         capacity_reservation_id=capacity.id if isinstance(capacity, Reservation | CapacityBlock) else None,
         confirm_capacity_block=isinstance(capacity, CapacityBlock) and capacity.confirm,
+        block=_block(capacity) if isinstance(capacity, CapacityBlock) else None,
         placement_group=pool.placement_group,
         root_volume_gib=pool.disk_gib,
         node_repair=pool.node_repair,
+        delete_before_replace=pool.replacement != "createFirst",
         tags=tags,
     )
     return GpuNodePool(pool.name, args, opts).outputs
+
+
+def _block(capacity: CapacityBlock) -> BlockPeriod | None:
+    if capacity.starts is None or capacity.ends is None:
+        return None
+    return BlockPeriod(
+        reservation_id=capacity.id,
+        starts=datetime.fromisoformat(capacity.starts),
+        ends=datetime.fromisoformat(capacity.ends),
+    )
 
 
 def _data_lake(settings: Settings, place: AwsPlace, opts: pulumi.ResourceOptions) -> DataLakeOutputs | None:
@@ -196,8 +210,9 @@ def _data_lake(settings: Settings, place: AwsPlace, opts: pulumi.ResourceOptions
         region=place.region,
         noncurrent_version_days=settings.data_lake.noncurrent_days,
         # An unprotected stack is one that may be lost with all that is in it; a bucket that is not empty would stay.
-        force_destroy=not settings.protect,
+        force_destroy=not settings.protect and not settings.data_lake.retain,
         protect=settings.protect,
+        retain=settings.data_lake.retain,
     )
     return DataLake(settings.data_lake.name, args, opts).outputs
 

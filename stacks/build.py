@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import pulumi
 
+from components import versions
 from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
 from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider as kubernetes_provider
+from components.kubernetes.pull_secret import PullCredentials
 from components.kubernetes.service_accounts import BoundServiceAccount, BoundServiceAccountArgs
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import PoolOutputs
@@ -24,8 +26,8 @@ from stacks.exports import (
 )
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
-from stacks.runs import inference_spec, models_account, pool_of, training_spec
-from stacks.sections import PublicAccess, Team, Training, TunnelAccess
+from stacks.runs import inference_spec, models_account, pool_of, pulled, training_spec
+from stacks.sections import PublicAccess, Registry, Team, Training, TunnelAccess
 from stacks.settings import Settings
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.serve import InferenceService, InferenceServiceArgs
@@ -57,7 +59,7 @@ def build(settings: Settings) -> Exports:
         for storage in team.storage
     }
     directories = {
-        item.name: _directories(item.name, platform, settings.teams, opts)
+        item.name: _directories(item.name, settings, platform, opts)
         for item in settings.storage
         if any(item.name in team.storage for team in settings.teams)
     }
@@ -81,23 +83,26 @@ def build(settings: Settings) -> Exports:
 def _namespace(
     team: Team, settings: Settings, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
 ) -> TeamNamespace:
-    credentials = settings.registry.credentials
     args = TeamNamespaceArgs(
         namespace=team.name,
         gpus=team.gpus,
         cpus=team.cpus,
         memory_gib=team.memory_gib,
         kubernetes_version=settings.cluster.version,
-        pull_credentials=(
-            settings.registry.prefix,
-            credentials.username,
-            pulumi.Output.secret(credentials.password.get_secret_value()),
-        )
-        if credentials
-        else None,
+        pull_credentials=_pull_credentials(settings.registry),
         ready=[pool.ready for pool in pools],
     )
     return TeamNamespace(team.name, args, opts)
+
+
+def _pull_credentials(registry: Registry) -> PullCredentials | None:
+    if registry.credentials is None:
+        return None
+    return PullCredentials(
+        registry=registry.prefix,
+        username=registry.credentials.username,
+        password=pulumi.Output.secret(registry.credentials.password.get_secret_value()),
+    )
 
 
 def _volume(team: str, storage: str, platform: Platform, namespace: Waitable, opts: pulumi.ResourceOptions) -> Waitable:
@@ -112,12 +117,14 @@ def _volume(team: str, storage: str, platform: Platform, namespace: Waitable, op
     return LustreVolume(f"{team}-{storage}", args, opts).claim
 
 
-def _directories(storage: str, platform: Platform, teams: Sequence[Team], opts: pulumi.ResourceOptions) -> Waitable:
+def _directories(storage: str, settings: Settings, platform: Platform, opts: pulumi.ResourceOptions) -> Waitable:
     source = platform.storage[storage]
     args = TeamDirectoriesArgs(
         storage=source,
-        teams=[team.name for team in teams if storage in team.storage],
+        teams=[team.name for team in settings.teams if storage in team.storage],
         ready=[platform.storage_drivers[source.driver], *(pool.ready for pool in platform.pools.values())],
+        image=pulled(versions.IMAGES["shell"], settings.registry),
+        pull_credentials=_pull_credentials(settings.registry),
     )
     return TeamDirectories(f"{storage}-directories", args, opts).ready
 

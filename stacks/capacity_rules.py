@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from stacks.settings import Settings
 
 LONGEST_BLOCK_DAYS = 182
-"""EC2 user guide, Capacity Blocks for ML: up to six months."""
+"""botocore ec2 DescribeCapacityBlockOfferings, CapacityDurationHours: "in 7-day increments up to 182 days"."""
 SECONDS_PER_HOUR = 3600
 HOURS_PER_DAY = 24
 
@@ -38,6 +38,21 @@ def _reservation_decides_placement(settings: "Settings", report: Report) -> Iter
                 what="a reservation decides where its instances stand; with a placement group EC2 finds no capacity",
                 allowed="false, or leave it out",
                 fix="remove placementGroup, or the reservation",
+            )
+
+
+@rule("reservation-replacement", "pools")
+def _reserved_machines_exist_once(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, pool in enumerate(settings.pools):
+        if isinstance(pool.capacity, Reservation | CapacityBlock) and pool.replacement == "createFirst":
+            yield report.problem(
+                "pools",
+                number,
+                "replacement",
+                value=pool.replacement,
+                what="reserved machines exist once: new nodes cannot start while the old ones hold them",
+                allowed="deleteFirst, or leave it out",
+                fix="remove replacement",
             )
 
 

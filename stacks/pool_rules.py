@@ -134,6 +134,16 @@ def _cpu_pools_are_plain(settings: "Settings", report: Report) -> Iterator[Probl
                 allowed="onDemand, spot",
                 fix="choose one of those",
             )
+        if pool.replacement == "deleteFirst":
+            yield report.problem(
+                "pools",
+                number,
+                "replacement",
+                value=pool.replacement,
+                what="the cluster's own pods run on pools without accelerators, and would have no node meanwhile",
+                allowed="createFirst, or leave it out",
+                fix="remove replacement",
+            )
         if pool.placement_group:
             yield report.problem(
                 "pools",

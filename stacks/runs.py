@@ -24,10 +24,15 @@ def pool_of(run: "Training | Inference", pools: Sequence["Pool"]) -> "Pool":
     return next(pool for pool in pools if pool.name == run.pool)
 
 
+def pulled(image: str, registry: "Registry") -> str:
+    """``image`` as the nodes pull it: from the site's registry, when the settings name one."""
+    prefix = registry.prefix.rstrip("/")
+    return f"{prefix}/{image}" if prefix else image
+
+
 def training_spec(run: "Training", pool: "Pool", registry: "Registry") -> TrainingSpec:
     """The run as data, with image names as the nodes will pull them."""
     instance = accelerators.instance(pool.instance_type)
-    prefix = registry.prefix.rstrip("/")
     return TrainingSpec(
         name=run.name,
         namespace=run.team,
@@ -39,7 +44,7 @@ def training_spec(run: "Training", pool: "Pool", registry: "Registry") -> Traini
             vcpus=instance.vcpus,
             memory_gib=instance.memory_gib,
         ),
-        image=f"{prefix}/{run.image}" if prefix else run.image,
+        image=pulled(run.image, registry),
         script=run.script,
         args=run.args,
         environment=run.environment,
@@ -74,14 +79,13 @@ def inference_spec(
         identity: Whose role fetches the model; None: the model needs none.
     """
     instance = accelerators.instance(pool.instance_type)
-    prefix = registry.prefix.rstrip("/")
     server = service.server
     return InferenceSpec(
         name=service.name,
         namespace=service.team,
         pool=service.pool,
         model=ModelSource(uri=_address(service.model.uri, lake_bucket), size_gib=service.model.size_gib),
-        server=ContainerServer(image=f"{prefix}/{server.image}" if prefix else server.image, args=server.args)
+        server=ContainerServer(image=pulled(server.image, registry), args=server.args)
         if server.kind == "container"
         else RuntimeServer(runtime=server.runtime, model_format=server.model_format, args=server.args),
         share=NodeShare(

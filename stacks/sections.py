@@ -196,7 +196,8 @@ class CapacityBlock(Section):
     confirm: Flag = False
     """True when its owner knows that the block is paid for from its start to its end, used or not."""
     starts: UtcTime | None = None
-    """When the block begins, as AWS told it when it was bought."""
+    """When the block begins, as AWS told it when it was bought; a scheduled action then starts the pool's ``nodes``.
+    Unset: somebody else starts them."""
     ends: UtcTime | None = None
     """When the block ends; EKS empties the pool before that. Runs on the pool must fit in between."""
 
@@ -230,6 +231,9 @@ class Pool(Section):
     scaling: Scaling = Scaling()
     disk_gib: Annotated[Gib, Field(ge=30, le=16384)] = 200
     node_repair: Flag = True
+    replacement: Literal["deleteFirst", "createFirst"] | None = None
+    """What goes first when a change replaces the pool (instance type, zones, kind of capacity). Unset: ``deleteFirst``
+    for accelerated pools, because quota and capacity seldom hold such a pool twice, and ``createFirst`` for others."""
 
 
 # --- storage -------------------------------------------------------------------------------------------------------
@@ -275,6 +279,9 @@ class DataLake(Section):
     name: Name = "lake"
     noncurrent_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
     """How long overwritten and deleted objects can be brought back."""
+    retain: Flag = False
+    """Whether the bucket and its key stay at the cloud when the stack is destroyed. A file system cannot stay, since
+    its network goes: ``finalBackup`` keeps what is on it."""
 
 
 # --- who works here, and on what -----------------------------------------------------------------------------------

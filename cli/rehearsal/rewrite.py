@@ -53,6 +53,9 @@ def rehearsed(document: Mapping[str, Any], *, name: str) -> Rewritten:
         f"{_NAMESPACE}stateBackend": {"url": f"file://.slipway/{name}/backend", "secretsProvider": "passphrase"},
         f"{_NAMESPACE}charts": {**_mapping(config.get(f"{_NAMESPACE}charts")), "mirror": MIRROR},
     }
+    if _mapping(config.get(f"{_NAMESPACE}dataLake")).get("retain"):
+        changed[f"{_NAMESPACE}dataLake"] = {**config[f"{_NAMESPACE}dataLake"], "retain": False}
+        notes.told.append("data lake: deleted with the copy, although the stack's own outlives it")
     notes.told.append("state: a file backend of its own, encrypted with a passphrase")
     config = {key: _simulated_arns(value) for key, value in {**config, **changed}.items() if value is not None}
     without = {key: _without_secrets(value, key, notes) for key, value in config.items()}

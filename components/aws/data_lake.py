@@ -33,6 +33,8 @@ class DataLakeArgs:
     force_destroy: bool = False
     """True deletes all objects together with the bucket."""
     protect: bool = True
+    retain: bool = False
+    """True leaves the bucket as it is, with its key and its rules, when the component is deleted."""
 
 
 class DataLake(pulumi.ComponentResource):
@@ -53,8 +55,9 @@ class DataLake(pulumi.ComponentResource):
             Service.S3_BUCKET, pulumi.get_project(), pulumi.get_stack(), name, args.account_id, args.region
         )
         super().__init__(tokens.of(self), name, None, opts)
-        self._options = pulumi.ResourceOptions(parent=self)
-        self._stateful = pulumi.ResourceOptions(parent=self, protect=args.protect)
+        # A bucket that stays must stay encrypted, private and versioned: what makes it so stays with it.
+        self._options = pulumi.ResourceOptions(parent=self, retain_on_delete=args.retain or None)
+        self._stateful = pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(protect=args.protect))
         key = self._create_key(name, args, physical)
         bucket = self._create_bucket(name, args, physical)
         encryption = self._create_encryption(name, bucket, key)
@@ -132,7 +135,7 @@ class DataLake(pulumi.ComponentResource):
             bucket=bucket.bucket,
             policy=tls_only_document(physical, args.region),
             # S3 answers OperationAborted when both are written to one bucket at the same time.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[block]),
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=[block])),
         )
 
     def _create_history(self, name: str, args: DataLakeArgs, bucket: s3.Bucket) -> None:
@@ -147,7 +150,7 @@ class DataLake(pulumi.ComponentResource):
             bucket=bucket.bucket,
             rules=lifecycle_rules(args),
             # Rules about old versions mean nothing before there are versions.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=pulumi.ResourceOptions.merge(self._options, pulumi.ResourceOptions(depends_on=[versioning])),
         )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import pulumi
 from pulumi_aws import ec2, eks, vpc
 
-from components import tokens
+from components import clock, tokens
 from components.accelerators import InstanceType, instance
+from components.aws.block_schedule import BlockPeriod, create_start
 from components.aws.capacity import (
     Capacity,
     CapacityType,
@@ -60,6 +61,8 @@ class GpuNodePoolArgs:
     reservation_placement_group: str | None = None
     """Name of the placement group that the reservation was made in."""
     confirm_capacity_block: bool = False
+    block: BlockPeriod | None = None
+    """When a capacity block's machines are there: a scheduled action then starts ``max_nodes``. None: others do."""
     placement_group: bool | None = None
     """None makes a cluster placement group when there is a fabric and no reservation."""
     root_volume_gib: int = 200
@@ -67,6 +70,12 @@ class GpuNodePoolArgs:
     taints: Sequence[Taint] | None = None
     """None taints the nodes with the accelerator's resource name."""
     node_repair: bool = True
+    delete_before_replace: bool = True
+    """What happens to the pool when a change replaces it (instance type, zone, kind of capacity). True: the old nodes
+    go first, and the pool is away meanwhile. False: the new ones come first, for which quota and zone must hold the
+    pool twice; accelerators are bought by the piece, so that such an update mostly ends in
+    InsufficientInstanceCapacity or VcpuLimitExceeded, with half of it done. Reserved machines exist once: always True.
+    """
     scaling_owner: ScalingOwner = ScalingOwner.SETTINGS
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of machines, volumes and interfaces; give the stack's tags, or the bill cannot tell whose they are."""
@@ -93,6 +102,8 @@ class GpuNodePool(pulumi.ComponentResource):
         role = create_node_role(name, args.cluster, parent=self)
         rules = fabric.rules if fabric else ()
         group = create_group(name, spec, role=role, template=template, parent=self, needs=rules)
+        if args.block is not None:
+            create_start(name, nodes=spec.max_nodes, block=args.block, group=group, now=clock.now(), parent=self)
         self.node_group_name = group.node_group_name
         self.outputs = _outputs(name, args, spec, group)
         self.register_outputs({"node_group_name": self.node_group_name})
@@ -218,6 +229,7 @@ def _spec(name: str, args: GpuNodePoolArgs, kind: InstanceType) -> GroupSpec:
         labels={**args.labels, **marks},
         taints=default_taints(kind) if args.taints is None else args.taints,
         node_repair=args.node_repair,
+        delete_first=args.delete_before_replace,
         instance_type_in_template=True,
     )
 
@@ -266,6 +278,8 @@ def _problems(args: GpuNodePoolArgs) -> list[str]:
         problems.append(str(error))
     minimum = args.nodes if args.min_nodes is None else args.min_nodes
     maximum = max(args.nodes, 1) if args.max_nodes is None else args.max_nodes
+    if args.capacity.reserved and not args.delete_before_replace:
+        problems.append("reserved machines exist once: leave delete_before_replace true")
     problems += size_problems(args.nodes, minimum, maximum)
     problems += zone_problems(args.zones, args.network.zones, one=capacity.one_zone)
     return problems + shared_problems(args.labels, args.taints or (), args.root_volume_gib, args.instance_type)

@@ -41,6 +41,8 @@ class GroupSpec:
     labels: Mapping[str, str]
     taints: Sequence[Taint]
     node_repair: bool
+    delete_first: bool
+    """Whether a replacement deletes the old group before it makes the new one."""
     instance_type_in_template: bool
     """Accelerated pools keep the type beside the interfaces that fit it; EKS demands so for capacity blocks."""
 
@@ -102,7 +104,6 @@ def create_group(
     needs: Sequence[pulumi.Resource] = (),
 ) -> eks.NodeGroup:
     """Create the managed node group ``name``; it waits for the cluster's add-ons and for ``needs``."""
-    reserved = spec.capacity_type.reserved
     return eks.NodeGroup(
         name,
         cluster_name=spec.cluster.cluster_name,
@@ -126,8 +127,7 @@ def create_group(
             parent=parent,
             depends_on=after(spec.cluster.addons_ready, *needs),
             ignore_changes=_ignored(spec),
-            # Reserved machines exist once: a replacement cannot start while the old group still holds them.
-            delete_before_replace=reserved or None,
+            delete_before_replace=spec.delete_first or None,
         ),
     )
 

@@ -97,6 +97,8 @@ def _spec(name: str, args: NodePoolArgs) -> GroupSpec:
         labels={**args.labels, POOL_LABEL: name},
         taints=args.taints,
         node_repair=args.node_repair,
+        # Pods of the cluster move over: machines without accelerators are there for both groups.
+        delete_first=False,
         instance_type_in_template=False,
     )
 

@@ -1,7 +1,5 @@
 """Namespaces of teams: limited, closed by default, and strict about what a pod may be."""
 
-import base64
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import tokens, versions
-from components.kubernetes.names import PULL_SECRET
+from components.kubernetes.pull_secret import PullCredentials, create_pull_secret
 from components.kubernetes.quantities import gibibytes
 from components.ordering import after, ready
 
@@ -22,8 +20,8 @@ MAXIMUM_PODS = 1000
 class TeamNamespaceArgs:
     """A namespace and what the pods in it may hold together.
 
-    ``gpus`` are counted by ``accelerator_resource``; ``memory_gib`` is in GiB. ``pull_credentials`` is
-    (prefix of the registry, user name, password) and becomes the pull secret of the namespace.
+    ``gpus`` are counted by ``accelerator_resource``; ``memory_gib`` is in GiB. ``pull_credentials`` become the pull
+    secret of the namespace.
     """
 
     namespace: str
@@ -32,7 +30,7 @@ class TeamNamespaceArgs:
     memory_gib: int = 128
     accelerator_resource: str = "nvidia.com/gpu"
     kubernetes_version: str = versions.KUBERNETES
-    pull_credentials: tuple[str, str, pulumi.Input[str]] | None = None
+    pull_credentials: PullCredentials | None = None
     ready: Sequence[pulumi.Output[str] | pulumi.Resource] = ()
     """What must outlive the namespace: nodes, or its pods cannot end when it is deleted."""
 
@@ -91,12 +89,6 @@ def network_policies() -> Mapping[str, dict[str, Any]]:
     }
 
 
-def docker_config(registry: str, username: str, password: str) -> str:
-    """The ``.dockerconfigjson`` of one registry; ``registry`` may have a path, which credentials are not keyed by."""
-    token = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return json.dumps({"auths": {registry.split("/", 1)[0]: {"auth": token}}})
-
-
 class TeamNamespace(pulumi.ComponentResource):
     """A namespace with quota, default limits, default-deny network policies and, if wanted, a pull secret."""
 
@@ -115,7 +107,8 @@ class TeamNamespace(pulumi.ComponentResource):
         self.namespace = namespace.metadata.name
         contents = [*self._create_limits(name, args), *self._create_policies(name)]
         if args.pull_credentials is not None:
-            contents.append(self._create_pull_secret(name, args.pull_credentials))
+            child = pulumi.ResourceOptions(parent=self)
+            contents.append(create_pull_secret(f"{name}-pull-secret", self.namespace, args.pull_credentials, child))
         self.ready = ready(self.namespace, *contents)
         self.register_outputs({"namespace": self.namespace, "ready": self.ready})
 
@@ -144,14 +137,3 @@ class TeamNamespace(pulumi.ComponentResource):
             )
             for policy, spec in given.items()
         ]
-
-    def _create_pull_secret(self, name: str, credentials: tuple[str, str, pulumi.Input[str]]) -> pulumi.Resource:
-        registry, username, password = credentials
-        content = pulumi.Output.secret(password).apply(lambda text: docker_config(registry, username, text))
-        return k8s.core.v1.Secret(
-            f"{name}-pull-secret",
-            metadata={"name": PULL_SECRET, "namespace": self.namespace},
-            type="kubernetes.io/dockerconfigjson",
-            string_data={".dockerconfigjson": content},
-            opts=pulumi.ResourceOptions(parent=self),
-        )

@@ -9,7 +9,8 @@ import pulumi_kubernetes as k8s
 
 from components import tokens, versions
 from components.kubernetes.lustre_volume import LABELS, claim_spec, static_volume
-from components.kubernetes.names import STORAGE_NAMESPACE_PREFIX
+from components.kubernetes.names import PULL_SECRET, STORAGE_NAMESPACE_PREFIX
+from components.kubernetes.pull_secret import PullCredentials, create_pull_secret
 from components.ordering import after, ready
 from components.outputs import StorageOutputs
 
@@ -19,8 +20,9 @@ TEAM_USER = 1000
 """The user and group of every team's pods. Teams are kept apart by namespaces and claims, not by user numbers."""
 MODE = "2770"
 """Everything for user and group, nothing for others; what is made inside belongs to the group too."""
-DEADLINE_SECONDS = 540
-"""Less than the ten minutes that Pulumi waits for a Job, so that the Job itself says what happened."""
+DEADLINE_SECONDS = 180
+"""Nodes and driver are there when the Job starts, so a mount and a small image take seconds. What takes longer waits
+for something that does not come, and says so well before the ten minutes that Pulumi waits for a Job."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,7 @@ class TeamDirectoriesArgs:
     teams: Sequence[str]
     ready: Sequence[pulumi.Output[str] | pulumi.Resource] = ()
     image: str = versions.IMAGES["shell"]
+    pull_credentials: PullCredentials | None = None
 
 
 def script(team: str) -> str:
@@ -42,9 +45,10 @@ def script(team: str) -> str:
     return f"mkdir -p {path} && chown {TEAM_USER}:{TEAM_USER} {path} && chmod {MODE} {path}"
 
 
-def pod_spec(team: str, *, image: str, claim: pulumi.Input[str]) -> dict[str, Any]:
+def pod_spec(team: str, *, image: str, claim: pulumi.Input[str], pull_secret: str | None = None) -> dict[str, Any]:
     """Pod of the Job: root, with no more than it takes to give a directory away (pod security ``baseline``)."""
     return {
+        **({"imagePullSecrets": [{"name": pull_secret}]} if pull_secret else {}),
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -86,7 +90,8 @@ class TeamDirectories(pulumi.ComponentResource):
         super().__init__(tokens.of(self), name, None, opts)
         namespace = self._create_namespace(name, args)
         claim = self._create_claim(name, args, namespace)
-        jobs = [self._create_job(name, team, args, claim) for team in args.teams]
+        secrets = self._create_pull_secret(name, args, namespace)
+        jobs = [self._create_job(name, team, args, claim, secrets) for team in args.teams]
         self.ready = ready(namespace.metadata.name, *jobs)
         self.register_outputs({"ready": self.ready})
 
@@ -120,8 +125,21 @@ class TeamDirectories(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[volume], ignore_changes=["spec.resources"]),
         )
 
+    def _create_pull_secret(
+        self, name: str, args: TeamDirectoriesArgs, namespace: k8s.core.v1.Namespace
+    ) -> list[pulumi.Resource]:
+        if args.pull_credentials is None:
+            return []
+        child = pulumi.ResourceOptions(parent=self)
+        return [create_pull_secret(f"{name}-pull-secret", namespace.metadata.name, args.pull_credentials, child)]
+
     def _create_job(
-        self, name: str, team: str, args: TeamDirectoriesArgs, claim: k8s.core.v1.PersistentVolumeClaim
+        self,
+        name: str,
+        team: str,
+        args: TeamDirectoriesArgs,
+        claim: k8s.core.v1.PersistentVolumeClaim,
+        secrets: Sequence[pulumi.Resource],
     ) -> k8s.batch.v1.Job:
         # A new file system is a new volume, but its claim keeps its name: the volume's name starts the Job again.
         volume = claim.spec.volume_name.apply(lambda text: text or "")
@@ -130,7 +148,12 @@ class TeamDirectories(pulumi.ComponentResource):
             "activeDeadlineSeconds": DEADLINE_SECONDS,
             "template": {
                 "metadata": {"annotations": {"slipway.dev/volume": volume}},
-                "spec": pod_spec(team, image=args.image, claim=claim.metadata.name),
+                "spec": pod_spec(
+                    team,
+                    image=args.image,
+                    claim=claim.metadata.name,
+                    pull_secret=PULL_SECRET if args.pull_credentials else None,
+                ),
             },
         }
         return k8s.batch.v1.Job(
@@ -143,7 +166,7 @@ class TeamDirectories(pulumi.ComponentResource):
             },
             spec=spec,
             # Its pod mounts the claim, which can only be replaced when the pod is gone.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[claim], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[claim, *secrets], delete_before_replace=True),
         )
 
 

@@ -9,6 +9,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from cli.plan import record
 from cli.project import open_stack, stack_names
+from local.cloud.store import SqliteStore
 from tests.support.graphs import Comparison, Row, listing
 from tests.support.sandbox import REPOSITORY
 
@@ -20,6 +21,8 @@ class TextFile(SingleFileSnapshotExtension):
     file_extension = "txt"
 
 
+DAY = 1795219200
+"""2026-11-21, before the blocks of the checked-in stacks begin."""
 STACKS = stack_names(REPOSITORY)
 
 
@@ -27,6 +30,9 @@ STACKS = stack_names(REPOSITORY)
 def _mirror(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mirror of the developer's own must not show in the graph."""
     monkeypatch.setenv("SLIPWAY_CHARTS_MIRROR", "https://charts.invalid")
+    # A capacity block's schedule depends on the day.
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(DAY))
+    monkeypatch.setattr(SqliteStore, "now", lambda _: float(DAY))
 
 
 @pytest.mark.parametrize("stack", STACKS)

@@ -41,5 +41,6 @@ class Builder:
             return value
         current: Any = self.states[found.group(1)] if found.group(2) else self.ids[found.group(1)]
         for part in (found.group(2) or "").split("."):
-            current = current[part] if part else current
+            index: Any = int(part) if isinstance(current, list) else part
+            current = current[index] if part else current
         return current

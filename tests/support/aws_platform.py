@@ -191,6 +191,20 @@ STEPS: list[on.Step] = [
             "tags": _TAGS,
         },
     ),
+    (
+        on.SCHEDULE_TOKEN,
+        "start",
+        {
+            "autoscalingGroupName": "${pool.resources.0.autoscalingGroups.0.name}",
+            "scheduledActionName": "start",
+            "startTime": "2099-01-01T00:05:00Z",
+            "endTime": "2099-01-02T00:00:00Z",
+            "recurrence": "5 * * * *",
+            "desiredCapacity": 4,
+            "minSize": -1,
+            "maxSize": -1,
+        },
+    ),
     (on.ROLE_TOKEN, "admin", {"name": "admin", "assumeRolePolicy": on.trust("ec2.amazonaws.com")}),
     (on.ENTRY_TOKEN, "entry", {"clusterName": "${cluster.name}", "principalArn": "${admin.arn}", "tags": _TAGS}),
     (

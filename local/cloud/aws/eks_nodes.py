@@ -2,6 +2,7 @@
 
 import uuid
 
+from local.cloud.aws.autoscaling import actions_of
 from local.cloud.aws.binding import bind, calls
 from local.cloud.aws.common import arn, get, iso_time, unmodelled
 from local.cloud.aws.ec2_templates import template_data
@@ -90,6 +91,8 @@ def _welcome_nodes(item: CloudObject, context: Context) -> None:
 
 
 def _dismiss_nodes(item: CloudObject, context: Context) -> None:
+    for action in actions_of(context.account, item):
+        context.account.remove(action.kind, action.id)
     account, cluster, role = context.account, item.body["clusterName"], item.body["nodeRole"]
     others = [pool for pool in account.find("eks:Nodegroup", clusterName=cluster, nodeRole=role) if pool.id != item.id]
     entry = account.get("eks:AccessEntry", f"{cluster}:{role}")

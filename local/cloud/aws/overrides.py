@@ -100,6 +100,9 @@ SOURCES: Mapping[str, Source] = {
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": Source(
         schema="AWS::EKS::PodIdentityAssociation", operation=("eks", "CreatePodIdentityAssociation")
     ),
+    "aws:autoscaling/schedule:Schedule": Source(
+        schema="AWS::AutoScaling::ScheduledAction", operation=("autoscaling", "PutScheduledUpdateGroupAction")
+    ),
     "aws:iam/role:Role": Source(schema="AWS::IAM::Role", operation=("iam", "CreateRole"), names={"name": "RoleName"}),
     "aws:iam/rolePolicy:RolePolicy": Source(
         schema="AWS::IAM::RolePolicy",

@@ -1,6 +1,7 @@
 """AWS as the simulator sees it: all bindings, rules and data sources of ``pulumi_aws``."""
 
 from local.cloud.aws import (
+    autoscaling,
     ec2_capacity,
     ec2_capacity_rules,
     ec2_endpoints,
@@ -49,6 +50,7 @@ _BOUND = (
     eks_cluster,
     eks_nodes,
     eks_access,
+    autoscaling,
     iam,
     kms,
     logs,
@@ -66,6 +68,7 @@ _RULED = (
     eks_launch_rules,
     eks_capacity_rules,
     eks_access_rules,
+    autoscaling,
     iam_rules,
     kms_rules,
     logs,
@@ -76,6 +79,7 @@ _RULED = (
 SERVICE_NAMES = {
     "ec2": "EC2",
     "eks": "EKS",
+    "autoscaling": "Auto Scaling",
     "iam": "IAM",
     "kms": "KMS",
     "logs": "CloudWatch Logs",

@@ -25,6 +25,7 @@ DEFAULTS: dict[str, int] = {
     "eks:clusters": 100,
     "eks:node-groups-per-cluster": 30,
     "eks:nodes-per-node-group": 450,
+    "autoscaling:scheduled-actions-per-group": 125,
     "fsx:lustre-file-systems": 100,
     "iam:policies-per-role": 10,
     "iam:roles": 1000,

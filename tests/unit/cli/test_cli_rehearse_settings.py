@@ -55,6 +55,12 @@ def test_administrators_stay_by_name_and_the_simulated_deployer_is_among_them() 
     ]
 
 
+def test_a_copy_leaves_no_bucket_behind_and_says_so() -> None:
+    made = rehearsed(document(dataLake={"name": "lake", "noncurrentDays": 30, "retain": True}), name="r")
+    assert made.document["config"]["slipway:dataLake"] == {"name": "lake", "noncurrentDays": 30, "retain": False}
+    assert any(line.startswith("data lake: deleted with the copy") for line in made.told)
+
+
 def test_the_original_document_is_not_touched() -> None:
     original = document()
     rehearsed(original, name="r")

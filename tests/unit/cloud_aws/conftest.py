@@ -53,7 +53,8 @@ class World:
         source = self.made[found.group(1)]
         current: Any = source.state if found.group(2) else source.id
         for part in (found.group(2) or "").split("."):
-            current = current[part] if part else current
+            index: Any = int(part) if isinstance(current, list) else part
+            current = current[index] if part else current
         return current
 
     def create(self, token: str, name: str, inputs: Mapping[str, Any]) -> Made:

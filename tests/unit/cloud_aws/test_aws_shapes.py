@@ -35,6 +35,7 @@ SHAPES = {
     "eks:Addon": "Addon",
     "eks:AccessEntry": "AccessEntry",
     "eks:PodIdentityAssociation": "PodIdentityAssociation",
+    "autoscaling:ScheduledUpdateGroupAction": "ScheduledUpdateGroupAction",
     "iam:Role": "Role",
     "iam:Policy": "Policy",
     "kms:Key": "KeyMetadata",

@@ -36,6 +36,12 @@ def test_the_bucket_has_a_global_name_made_of_where_it_is() -> None:
     assert only("Bucket")["forceDestroy"] is False
 
 
+def test_a_bucket_that_outlives_its_stack_keeps_its_key_and_its_rules() -> None:
+    kept = [item.name for item in built(replace(ARGS, retain=True)).resources if item.options.get("retainOnDelete")]
+    assert sorted(kept) == sorted(item.name for item in lake().resources if item.type.startswith("aws:"))
+    assert not any(item.options.get("retainOnDelete") for item in lake().resources)
+
+
 def test_nothing_in_it_can_become_public() -> None:
     block = only("BucketPublicAccessBlock")
     flags = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")

@@ -1,11 +1,13 @@
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
 import pulumi
 import pytest
 from pulumi_aws import ec2
 
+from components.aws.block_schedule import BlockPeriod
 from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.gpu_nodes import GpuNodePool, GpuNodePoolArgs
 from components.aws.node_pool import NodePool, NodePoolArgs
@@ -19,6 +21,7 @@ from tests.support.aws_components import TRAINING_ZONE, ZONES, network_and_clust
 
 GROUP = "aws:eks/nodeGroup:NodeGroup"
 TEMPLATE = "aws:ec2/launchTemplate:LaunchTemplate"
+SCHEDULE = "aws:autoscaling/schedule:Schedule"
 RESERVATION = "cr-0123456789abcdef0"
 OFFERING = {
     "CapacityBlockOfferingId": "cb-0123456789abcdef0",
@@ -200,7 +203,44 @@ def test_a_group_of_reserved_machines_is_deleted_before_its_replacement_asks_for
     store, identifier = account_with(buy_reservation)
     recording, _ = gpu_pool(lambda args: reserved(args, identifier), store)
     assert recording.get(GROUP).options["deleteBeforeReplace"] is True
-    assert "deleteBeforeReplace" not in training()[0].get(GROUP).options
+
+
+def test_accelerated_nodes_go_before_their_replacements_unless_the_settings_have_room_for_both() -> None:
+    assert training()[0].get(GROUP).options["deleteBeforeReplace"] is True, "quota and zone seldom hold a pool twice"
+    both, _ = gpu_pool(lambda args: replace(args, delete_before_replace=False))
+    assert "deleteBeforeReplace" not in both.get(GROUP).options
+    assert "deleteBeforeReplace" not in system()[0].get(GROUP).options, "the cluster's own pods move over"
+
+
+def block_pool(starts: datetime, ends: datetime) -> Recording:
+    store, identifier = account_with(buy_block, **{OFFERINGS_SETTING: [OFFERING]})
+    block = BlockPeriod(reservation_id=identifier, starts=starts, ends=ends)
+
+    def change(args: GpuNodePoolArgs) -> GpuNodePoolArgs:
+        args = replace(reserved(args, identifier), capacity=CapacityType.CAPACITY_BLOCK, confirm_capacity_block=True)
+        return replace(args, block=block, nodes=0, min_nodes=0, max_nodes=4)
+
+    return gpu_pool(change, store)[0]
+
+
+def test_a_block_that_is_to_come_gets_an_action_that_starts_every_node_of_the_pool() -> None:
+    begin = datetime.now(tz=UTC).replace(minute=30, second=0, microsecond=0) + timedelta(days=3)
+    made = block_pool(begin, begin + timedelta(days=14))
+    action = made.get(SCHEDULE)
+    assert action.inputs["desiredCapacity"] == 4
+    assert (action.inputs["minSize"], action.inputs["maxSize"]) == (-1, -1), "the bounds are the settings'"
+    (resources,) = made.get(GROUP).outputs["resources"]
+    assert action.inputs["autoscalingGroupName"] == resources["autoscalingGroups"][0]["name"]
+    assert action.inputs["startTime"] == (begin + timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert action.options["deleteBeforeReplace"] is True
+    assert action.options["replaceOnChanges"] == ["*"]
+
+
+def test_a_block_that_is_over_has_no_action_and_one_that_runs_has_no_beginning() -> None:
+    today = datetime.now(tz=UTC)
+    assert block_pool(today - timedelta(days=9), today - timedelta(days=2)).of_type(SCHEDULE) == []
+    running = block_pool(today - timedelta(days=2), today + timedelta(days=2)).get(SCHEDULE)
+    assert "startTime" not in running.inputs, "Auto Scaling refuses a time in the past"
 
 
 def test_a_capacity_block_is_bought_for_the_pool_by_market_type_and_left_at_the_size_eks_gives_it() -> None:
@@ -299,6 +339,7 @@ def test_nodes_may_pull_images_and_join_and_nothing_more() -> None:
         (lambda args: replace(args, zones=()), "one zone only"),
         (lambda args: replace(args, zones=ZONES), "one zone only"),
         (lambda args: replace(reserved(args), placement_group=True), "exclude each other"),
+        (lambda args: replace(reserved(args), delete_before_replace=False), "exist once"),
         (lambda args: replace(args, max_nodes=2), "4 nodes are outside"),
         (lambda args: replace(args, root_volume_gib=5), "root_volume_gib 5 is out of range"),
         (lambda args: replace(args, labels={"eks.amazonaws.com/x": "y"}), "belongs to Kubernetes"),

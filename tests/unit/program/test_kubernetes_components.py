@@ -14,8 +14,9 @@ from components.aws.fabric import default_taints, fabric_profile
 from components.kubernetes.charts import chart_reference
 from components.kubernetes.device_plugins import EFA, NVIDIA, DevicePlugins, DevicePluginsArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
-from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs, docker_config
+from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider
+from components.kubernetes.pull_secret import PullCredentials, docker_config
 from components.kubernetes.quantities import gibibytes
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
 from components.outputs import ClusterOutputs, PoolOutputs, StorageOutputs
@@ -155,11 +156,15 @@ def test_quantities_are_spelled_as_the_server_stores_them(gib: int, text: str) -
     assert gibibytes(gib) == text, "another spelling is drift after every refresh"
 
 
+def pull() -> PullCredentials:
+    secret = pulumi.Output.secret("hunter2")
+    return PullCredentials(registry="registry.example/ml", username="robot", password=secret)
+
+
 # --- namespaces ----------------------------------------------------------------------------------------------------
 def namespace(args: TeamNamespaceArgs, *, credentials: bool = False) -> Recording:
     def build() -> pulumi.Output[str]:
-        pull = ("registry.example/ml", "robot", pulumi.Output.secret("hunter2")) if credentials else None
-        return TeamNamespace("research", replace(args, pull_credentials=pull)).ready
+        return TeamNamespace("research", replace(args, pull_credentials=pull() if credentials else None)).ready
 
     return declared(build)
 
@@ -265,9 +270,12 @@ def test_a_volume_has_no_fixed_name_so_that_its_replacement_takes_the_claim_alon
 
 
 # --- directories of teams ------------------------------------------------------------------------------------------
-def directories() -> Recording:
+def directories(*, credentials: bool = False) -> Recording:
     def build() -> pulumi.Output[str]:
-        return TeamDirectories("dirs", TeamDirectoriesArgs(storage=storage(), teams=["research", "vision"])).ready
+        args = TeamDirectoriesArgs(
+            storage=storage(), teams=["research", "vision"], pull_credentials=pull() if credentials else None
+        )
+        return TeamDirectories("dirs", args).ready
 
     return declared(build)
 
@@ -315,6 +323,20 @@ def test_the_root_is_mounted_from_any_zone_and_a_new_file_system_runs_the_job_ag
         assert template["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "root"}
         assert template["metadata"]["annotations"]["slipway.dev/volume"] == claim.inputs["spec"]["volumeName"]
         assert claim.urn in job.property_dependencies["spec"]
+
+
+def test_a_job_that_waits_for_what_does_not_come_says_so_before_pulumi_gives_up() -> None:
+    deadlines = {job.inputs["spec"]["activeDeadlineSeconds"] for job in directories().of_type(JOB)}
+    assert deadlines == {180}
+
+
+def test_the_image_of_the_job_is_pulled_with_the_registrys_credentials() -> None:
+    made = directories(credentials=True)
+    secret = made.get("kubernetes:core/v1:Secret")
+    for job in made.of_type(JOB):
+        assert job.inputs["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "slipway-registry"}]
+        assert secret.urn in job.dependencies
+    assert "imagePullSecrets" not in directories().of_type(JOB)[0].inputs["spec"]["template"]["spec"]
 
 
 # --- runs ----------------------------------------------------------------------------------------------------------

@@ -56,6 +56,12 @@ POOL: list[tuple[str, Document, str, str]] = [
         "capacity.ends",
         "time-utc",
     ),
+    (
+        "a block twice",
+        {"capacity": {**BLOCK, **PERIOD}, "scaling": SCHEDULE, "replacement": "createFirst"},
+        "replacement",
+        "reservation-replacement",
+    ),
     ("a least for nobody", {"scaling": {"minNodes": 1}}, "scaling.minNodes", "scaling-bounds"),
     (
         "a least above the most",

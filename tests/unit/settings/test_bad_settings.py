@@ -228,6 +228,11 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         [("slipway:pools[3].instanceType", "accelerator-not-built")],
     ),
     (
+        "the cluster's own pods without a node meanwhile",
+        put("pools.0.replacement", "deleteFirst"),
+        [("slipway:pools[0].replacement", "cpu-pool-options")],
+    ),
+    (
         "a reserved CPU pool",
         append("pools", {"name": "cpu", "instanceType": "m7i.2xlarge", "nodes": 1, "capacity": RESERVATION}),
         [("slipway:pools[3].capacity.kind", "cpu-pool-options")],

@@ -66,6 +66,8 @@ def test_prod_reserves_its_machines_and_keeps_its_data() -> None:
     assert (system.nodes, len(place_of(prod).network.zones)) == (3, 3)
     assert isinstance(prod.access, TunnelAccess)
     assert (prod.protect, prod.ttl) == (True, None)
+    assert prod.data_lake is not None
+    assert prod.data_lake.retain, "the bucket outlives the stack"
     linked, home = prod.storage
     assert (linked.deployment_type, linked.backup_days, len(linked.data_repositories)) == ("PERSISTENT_2", 0, 2)
     assert (home.backup_days, home.final_backup, home.data_repositories) == (35, True, ())
