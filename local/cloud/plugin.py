@@ -89,12 +89,13 @@ async def serve(provider: Provider, *, ready: Callable[[int], None], stop: async
     await server.stop(_GRACE_SECONDS)
 
 
-def install(pulumi_home: Path, *, name: str = "aws") -> Path:
+def install(pulumi_home: Path, *, name: str = "aws", version: str | None = None) -> Path:
     """Write the plugin's executable where the engine looks for it; returns its path.
 
-    The version is the SDK's own, because the engine asks for exactly that.
+    The version is by default the SDK's own, because the engine asks for exactly that.
     """
-    plugin, version = SdkSchemas(load_package(name).sdk).plugin
+    plugin, own = SdkSchemas(load_package(name).sdk).plugin
+    version = version or own
     executable = pulumi_home / "plugins" / f"resource-{plugin}-v{version}" / f"pulumi-resource-{plugin}"
     executable.parent.mkdir(parents=True, exist_ok=True)
     # -P: the engine starts plugins in the program's directory, whose modules must not shadow the standard library.

@@ -13,6 +13,8 @@ _CLUSTER_TAG = "eks:cluster-name"
 _GROUP_TAG = "eks:nodegroup-name"
 _TEMPLATE_TAG = "aws:ec2launchtemplate:id"
 _VERSION_TAG = "aws:ec2launchtemplate:version"
+ZONE = "zone"
+"""Parameter of a fault on launches: only this zone takes no new instances."""
 _BATCH = 50
 """Instances per write transaction: other writers wait for milliseconds, not for a thousand instances."""
 
@@ -31,13 +33,16 @@ def is_current(item: CloudObject, template: NodeTemplate) -> bool:
 def launch(
     store: SqliteStore, template: NodeTemplate, *, cluster: str, group: str, subnets: Sequence[str], count: int
 ) -> None:
-    """Launch ``count`` instances, spread over ``subnets``.
+    """Launch ``count`` instances, spread over those of ``subnets`` whose zones take new ones, as a group does.
 
     Raises:
         LaunchError: no capacity (a planted fault), no such subnet, or no addresses left; nothing was launched.
     """
-    _refuse_by_fault(store, template, group)
-    places = _places(store, template, subnets, count)
+    lost = _refused_by_fault(store, template, group)
+    usable = [item for item in subnets if _zone(store, item) not in lost]
+    if subnets and not usable:
+        raise LaunchError("AsgInstanceLaunchFailures", _capacity_message({}, template))
+    places = _places(store, template, usable, count)
     for first in range(0, count, _BATCH):
         with store.transaction():
             for subnet, addresses in places[first : first + _BATCH]:
@@ -55,7 +60,8 @@ def terminate(store: SqliteStore, instances: Iterable[CloudObject]) -> None:
                 store.remove(INSTANCE, item.id)
 
 
-def _refuse_by_fault(store: SqliteStore, template: NodeTemplate, group: str) -> None:
+def _refused_by_fault(store: SqliteStore, template: NodeTemplate, group: str) -> set[str]:
+    """The zones that planted faults have lost; a fault that names no zone refuses the whole launch."""
     target = Target(
         operation="create",
         api="RunInstances",
@@ -64,9 +70,19 @@ def _refuse_by_fault(store: SqliteStore, template: NodeTemplate, group: str) -> 
         identifier=template.instance_type,
         name=group,
     )
+    lost: set[str] = set()
     for fault in store.take_faults(target):
-        if fault.type in {FaultType.CAPACITY, FaultType.ERROR}:
+        if fault.type not in {FaultType.CAPACITY, FaultType.ERROR}:
+            continue
+        if ZONE not in fault.parameters:
             raise LaunchError("AsgInstanceLaunchFailures", _capacity_message(fault.parameters, template))
+        lost.add(str(fault.parameters[ZONE]))
+    return lost
+
+
+def _zone(store: SqliteStore, subnet: str) -> str:
+    found = store.get(SUBNET, subnet)
+    return str(found.body.get("AvailabilityZone", "")) if found else ""
 
 
 def _capacity_message(parameters: Mapping[str, Any], template: NodeTemplate) -> str:

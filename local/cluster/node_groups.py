@@ -23,7 +23,6 @@ _LOG = logging.getLogger(__name__)
 _TOO_MANY_REQUESTS = 429
 _EVICTION_SECONDS = 20.0
 _EVICTION_POLL_SECONDS = 0.5
-_SETTLED = frozenset({"ACTIVE", "DEGRADED"})
 _FAILED = "CREATE_FAILED"
 _NODES = "/api/v1/nodes"
 
@@ -158,7 +157,8 @@ class NodeGroups:
         living = {item.id for item in instances}
         ready = self._all_ready(instances, view) and all(is_current(item, template) for item in instances)
         mine = (node for node in view.nodes.values() if node.node_group == group.body["nodegroupName"])
-        if group.body.get("status") not in _SETTLED and ready and all(node.instance_id in living for node in mine):
+        # Also a group that could launch nothing for a while: it is healthy again once its nodes are there.
+        if group.body.get("status") != "ACTIVE" and ready and all(node.instance_id in living for node in mine):
             _LOG.info("node group %s: %d x %s ready", group.id, len(instances), template.instance_type)
             self._set_status(group, "ACTIVE", [])
 

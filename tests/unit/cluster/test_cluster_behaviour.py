@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from components.versions import CHARTS
+from local.cloud.faults import Fault, FaultType
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
 from local.cluster.addon_manifests import ADDONS
@@ -148,6 +149,22 @@ def test_a_full_subnet_refuses_the_launch_and_nothing_is_made() -> None:
         launch(store, template, cluster="demo", group="training", subnets=["subnet-1"], count=12)
     assert refused.value.code == "InsufficientFreeAddresses"
     assert store.find("ec2:Instance") == []
+
+
+def test_a_lost_zone_takes_no_instances_and_the_others_take_them_all() -> None:
+    store = group_store()
+    put(store, "ec2:Subnet", "subnet-2", CidrBlock="10.0.1.0/24", AvailabilityZone="us-east-1b", VpcId="vpc-1")
+    template = node_template(store, {"launchTemplate": {"id": "lt-1", "version": "1"}}, {})
+    lost = Fault(type=FaultType.CAPACITY, operation="RunInstances", count=99, parameters={"zone": "us-east-1a"})
+    fault = store.add_fault(lost)
+    launch(store, template, cluster="demo", group="training", subnets=["subnet-1", "subnet-2"], count=2)
+    made = instances_of(store, "demo", "training")
+    assert {item.body["Placement"]["AvailabilityZone"] for item in made} == {"us-east-1b"}
+    with pytest.raises(LaunchError, match="InsufficientInstanceCapacity"):
+        launch(store, template, cluster="demo", group="training", subnets=["subnet-1"], count=1)
+    store.clear_faults(fault)
+    launch(store, template, cluster="demo", group="training", subnets=["subnet-1"], count=1)
+    assert len(instances_of(store, "demo", "training")) == 3
 
 
 def lustre_store(*, ingress: bool) -> SqliteStore:
