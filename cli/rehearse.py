@@ -18,7 +18,7 @@ from cli.rehearsal.driver import Driver, RehearsalEndedError
 from cli.rehearsal.page import page
 from cli.rehearsal.play import play
 from cli.rehearsal.report import Report
-from cli.rehearsal.scenarios import Chosen, RunningScenario, choose
+from cli.rehearsal.scenarios import Chosen, choose
 from cli.rehearsal.words import print_report
 from local.cluster.environment import LocalEnvironment
 from local.paths import StatePaths, state_root
@@ -81,9 +81,12 @@ def rehearse(
 def _perform(
     copy: Copy, report: Report, chosen: Chosen, revision: str | None, console: Console, *, accept_replace: bool
 ) -> None:
-    filled = copy.fill(revision)
-    report.changed_in_copy = filled.told
+    older = copy.packages(revision, console) if revision else None
+    filled = copy.fill(revision, older)
+    report.changed_in_copy = [*filled.told, *([older.told] if older else [])]
     driver = Driver.start(copy, report, filled.secrets, console)
+    if older is not None:
+        older.serve(StatePaths.of(copy.name).pulumi_home)
     try:
         stages.first_up(driver, title=f"up of {revision}" if revision else "up")
         if revision is not None:
@@ -92,12 +95,8 @@ def _perform(
             stages.upgrade(driver, newer.secrets, accept_replace=accept_replace)
         stages.second_up(driver)
         stages.refresh(driver)
-        # What happens to a running platform first: the others take it down and build it anew.
-        for item in sorted(chosen.play, key=lambda one: not isinstance(one, RunningScenario)):
-            console.print(f"  scenario {item.name}: {item.title}", soft_wrap=True)
-            play(driver, item)
-        stages.protection(driver)
-        stages.teardown(driver)
+        stages.review(driver)
+        play(driver, chosen.play)
     except RehearsalEndedError as error:
         console.print(f"  the rehearsal ends here: {error}", style="red", soft_wrap=True)
 

@@ -3,7 +3,6 @@
 import io
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 from collections.abc import Mapping
@@ -12,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from rich.console import Console
 
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.project import Stack
+from cli.rehearsal.packages import FILES, Packages, installed, packages_of
 from cli.rehearsal.rewrite import TUNNEL, Rewritten, rehearsed, reservations
 from local.cloud.aws.facts import zone_id
 from local.cloud.model import CloudObject
@@ -50,8 +51,12 @@ class Copy:
         """The copied settings."""
         return self.directory / "stacks" / "config" / f"Pulumi.{self.name}.yaml"
 
-    def fill(self, revision: str | None) -> Rewritten:
+    def fill(self, revision: str | None, packages: Packages | None = None) -> Rewritten:
         """Put the program and the file of ``revision`` (None: as they are in the checkout) there.
+
+        Args:
+            revision: Anything that git knows.
+            packages: What the program runs with; by default what is installed.
 
         Raises:
             UserError: git does not know the revision, or it has no such file.
@@ -63,7 +68,7 @@ class Copy:
             _copy(self.stack.directory, self.directory)
         else:
             _extract(self.stack.directory, revision, self.directory)
-        (self.directory / ".venv").symlink_to(Path(sys.prefix))
+        (self.directory / ".venv").symlink_to((packages or installed()).prefix)
         original = self.file.with_name(self.stack.file.name)
         if not original.is_file():
             raise UserError(
@@ -77,6 +82,15 @@ class Copy:
             path.unlink()
         self.write({**made.document, **({_SALT: salt} if salt else {})})
         return made
+
+    def packages(self, revision: str, console: Console) -> Packages:
+        """What the program of ``revision`` ran with.
+
+        Raises:
+            UserError: they cannot be had.
+        """
+        files = {name: text for name in FILES if (text := _show(self.stack.directory, revision, name)) is not None}
+        return packages_of(files, revision=revision, checkout=self.stack.directory, console=console)
 
     def write(self, document: Mapping[str, Any]) -> None:
         """Write the copied settings."""
@@ -141,6 +155,12 @@ def _extract(repository: Path, revision: str, target: Path) -> None:
         )
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
         archive.extractall(target, filter="data")
+
+
+def _show(repository: Path, revision: str, name: str) -> bytes | None:
+    """A file of a revision; None when it has none, or git does not know it."""
+    done = subprocess.run(["git", "show", f"{revision}:./{name}"], cwd=repository, capture_output=True, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def _reservation(store: SqliteStore, identifier: str, pool: Mapping[str, Any], zones: list[str]) -> CloudObject:

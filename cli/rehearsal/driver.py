@@ -4,11 +4,12 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import yaml
 from rich.console import Console
 
 from cli import session
@@ -59,6 +60,20 @@ class Driver:
         driver = cls(copy=copy, stack=stack, engine=engine, report=report, console=console, seeded=seeded)
         driver.settle_file(secrets)
         return driver
+
+    def renew(self, stage: Stage) -> None:
+        """Throw the simulated account away with all that is in it, and begin with an empty one."""
+        LocalEnvironment(self.copy.name).down(self.console)
+        anew = Driver.start(self.copy, self.report, self.copy.fill(None).secrets, self.console)
+        self.stack, self.engine, self.seeded = anew.stack, anew.engine, anew.seeded
+        stage.note("in a new account")
+
+    def change_settings(self, change: Callable[[dict[str, Any]], str]) -> str:
+        """Let ``change`` edit the copy's settings in place; returns what it says about that."""
+        document = yaml.safe_load(self.copy.file.read_text())
+        said = change(document["config"])
+        self.copy.write(document)
+        return said
 
     def settle_file(self, secrets: Sequence[str]) -> None:
         """What only the running environment knows: the tunnel's address, and placeholders in the place of secrets."""

@@ -37,6 +37,12 @@ class Reason(StrEnum):
     """Something that holds data would be, or was, replaced without leave."""
     LOST = "lost"
     UNPROTECTED = "unprotected"
+    CLASH = "clash"
+    """A name that a second stack in the account would want too."""
+    UNTAGGED = "untagged"
+    """It lacks the tags by which it would be found after a crash."""
+    ENDLESS = "endless"
+    """It is kept, and paid for, for ever."""
     LEFT = "left"
     """It outlived the stack."""
 
@@ -88,14 +94,22 @@ class Stage:
     result: str = "ok"
     """ok, recovered, or failed."""
     notes: list[str] = field(default_factory=list)
+    went_wrong: list[str] = field(default_factory=list)
+    """What a scenario did to it."""
+    recovery: list[str] = field(default_factory=list)
+    """How it got over that."""
 
     def note(self, text: str) -> None:
         """Add a line to what happened."""
         self.notes.append(text)
 
+    def hit(self, text: str) -> None:
+        """Something went wrong, as planned."""
+        self.went_wrong.append(text)
+
     def recovered(self, text: str) -> None:
-        """It went wrong, as planned, and was put right."""
-        self.notes.append(text)
+        """What went wrong was put right."""
+        self.recovery.append(text)
         if self.result == "ok":
             self.result = "recovered"
 
@@ -170,6 +184,8 @@ class Report:
                     "beganSeconds": round(stage.began_seconds, 1),
                     "seconds": round(stage.seconds, 1),
                     "result": stage.result,
+                    "wentWrong": stage.went_wrong,
+                    "recovery": stage.recovery,
                     "notes": stage.notes,
                 }
                 for stage in self.stages

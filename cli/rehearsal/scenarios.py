@@ -73,16 +73,29 @@ class UpdateScenario(_Scenario):
     """With ``refused``: what the failure must say."""
 
 
+class KillStep(StrEnum):
+    """What the engine is killed in."""
+
+    UP = "up"
+    """Everything is created from nothing, in a new account."""
+    UPDATE = "update"
+    """A tag of every resource changes."""
+    REFRESH = "refresh"
+    DESTROY = "destroy"
+    """Everything is deleted: how the rehearsal ends."""
+
+
 class KillScenario(_Scenario):
-    """The engine dies again and again; each time ``recover`` and the next update must go on."""
+    """The engine dies again and again; each time ``recover`` and the same command must go on."""
 
     during: Literal["kill"]
+    steps: Annotated[tuple[KillStep, ...], Field(min_length=1)] = tuple(KillStep)
     every: Annotated[int, Field(ge=1, le=1000)]
-    """Calls that pass between two kills."""
-    operation: Literal["create", "*"] = "create"
-    when: Literal["before", "after"] = "after"
+    """Calls of the step's kind (creations, updates, reads, deletions) from one kill to the next."""
+    when: Literal["before", "after", "alternate"] = "alternate"
+    """On which side of the call."""
     most: Annotated[int, Field(ge=1, le=200)] = 20
-    """Kills at most; then the update may end in peace."""
+    """Kills of each step at most; then it may end in peace."""
 
 
 class RunningScenario(_Scenario):

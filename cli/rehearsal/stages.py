@@ -1,13 +1,14 @@
 """The acts that every rehearsal has: up, second up, refresh, destroy, and before them perhaps an older revision."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cli.drift import drift
+from cli.engine import Outcome
 from cli.rehearsal.driver import Driver, RehearsalEndedError
 from cli.rehearsal.judge import changed, lost, replaced, stateful, unprotected
-from cli.rehearsal.report import Reason
+from cli.rehearsal.report import Reason, Stage
+from cli.rehearsal.review import clashing, endless, unkept, untagged
 from cli.teardown import in_order
-from local.cloud.store import SqliteStore
 
 _CLUSTER = "eks:Cluster"
 
@@ -64,6 +65,23 @@ def refresh(driver: Driver, *, title: str = "refresh") -> None:
             driver.report.find(Reason.CHANGED, f"{item.type} {item.name} differs after an update: {because}", stage)
 
 
+def review(driver: Driver) -> None:
+    """What is wrong without any fault: names that clash, objects nobody would find, logs and data without an end."""
+    with driver.report.stage("names, tags, retention") as stage:
+        document = driver.state()
+        found = {
+            Reason.CLASH: list(clashing(document, driver.copy.name)),
+            Reason.UNTAGGED: list(untagged(document)),
+            Reason.ENDLESS: list(endless(document)),
+            Reason.UNPROTECTED: list(unkept(document)) if driver.stack.settings.protect else [],
+        }
+        for reason, items in found.items():
+            for what in items:
+                driver.report.find(reason, what, stage)
+        if not any(found.values()):
+            stage.note("names differ from stack to stack, everything carries the kit's tags, logs and data have an end")
+
+
 def protection(driver: Driver) -> None:
     """A protected stack refuses to be destroyed; nothing is deleted while that is tried."""
     if not driver.stack.settings.protect:
@@ -78,23 +96,44 @@ def protection(driver: Driver) -> None:
             stage.note("the engine refuses, as it must; the copy is unprotected now")
 
 
-def teardown(driver: Driver, *, title: str = "destroy") -> None:
+def teardown(
+    driver: Driver, *, title: str = "destroy", until_done: Callable[[Stage, Callable[[], Outcome]], None] | None = None
+) -> None:
     """Unprotect the copy, destroy it, and look for what is left.
+
+    Args:
+        driver: The rehearsal.
+        title: Of the stage.
+        until_done: Makes the attempt, perhaps again and again while something goes wrong; by default once.
 
     Raises:
         RehearsalEndedError: it cannot be destroyed.
     """
-    with driver.report.stage(title) as stage:
+
+    def attempt() -> Outcome:
         unprotect(driver)
-        for act in in_order(driver.state):
-            driver.require(driver.update(*act.arguments, stage=stage, said=act.title), stage)
-    with driver.report.stage(f"{title}: residue") as stage:
+        return _destroyed(driver, stage)
+
+    with driver.report.stage(title) as stage:
+        if until_done is None:
+            driver.require(attempt(), stage)
+        else:
+            until_done(stage, attempt)
+    with driver.report.stage("residue") as stage:
         found = driver.leftovers()
         for what in found:
             driver.report.find(Reason.LEFT, f"{what} outlived the stack", stage)
         if not found:
             stage.note("the account is empty")
-        forget(driver, found)
+
+
+def _destroyed(driver: Driver, stage: Stage) -> Outcome:
+    """Every act of a destruction, up to the first that fails; the last outcome."""
+    for act in in_order(driver.state):
+        outcome = driver.update(*act.arguments, stage=stage, said=act.title)
+        if outcome.status != 0:
+            break
+    return outcome
 
 
 def unprotect(driver: Driver) -> None:
@@ -106,16 +145,3 @@ def unprotect(driver: Driver) -> None:
         for item in store.find(_CLUSTER):
             item.body["deletionProtection"] = False
             store.put(item)
-
-
-def forget(driver: Driver, found: Sequence[str]) -> None:
-    """Remove what was reported as left, so that it is reported once and stands in nobody's way."""
-    with driver.account() as store:
-        _remove(store, found)
-
-
-def _remove(store: SqliteStore, found: Sequence[str]) -> None:
-    with store.transaction():
-        for item in store.objects():
-            if f"{item.kind} {item.id}" in found:
-                store.remove(item.kind, item.id)

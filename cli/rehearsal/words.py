@@ -14,7 +14,8 @@ def print_report(report: Report, out: Console) -> None:
     """The timeline, what was replaced, what was found, the verdict."""
     made = terminal.table("at", "took", "stage", "result", "", title=f"rehearsal of {report.environment} (simulated)")
     for stage in report.stages:
-        notes = "; ".join(stage.notes)
+        # What a fault met and how that ended says more than each command of it: those are in the saved report.
+        notes = "; ".join([*stage.went_wrong, *stage.recovery] or stage.notes)
         style = STYLES[stage.result]
         made.add_row(
             clock(stage.began_seconds), clock(stage.seconds), stage.title, Text(stage.result, style=style), notes

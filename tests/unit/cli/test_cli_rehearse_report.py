@@ -106,7 +106,8 @@ def filled() -> Report:
     with report.stage("up") as stage:
         stage.note("124 created")
     with report.stage("kill <b>") as stage:
-        stage.recovered("killed 3 times")
+        stage.hit("killed 3 times")
+        stage.recovered("recovered & converged")
     with report.stage("destroy: residue") as stage:
         report.find(Reason.LEFT, "logs:LogGroup <script>", stage)
     report.replacements.append(Replacement(urn=BUCKET, stage="upgrade: up", because=("bucket",)))
@@ -124,6 +125,8 @@ def test_the_json_names_reason_place_and_replacement() -> None:
     assert told["replacements"][0]["stateful"] is True
     assert (told["simulated"], told["passed"], told["from"]) == (True, False, "v1")
     assert json.loads(json.dumps(told)) == told
+    kill = told["stages"][1]
+    assert (kill["wentWrong"], kill["recovery"]) == (["killed 3 times"], ["recovered & converged"])
 
 
 def test_the_page_stands_alone_and_escapes_what_it_was_told() -> None:
@@ -131,6 +134,7 @@ def test_the_page_stands_alone_and_escapes_what_it_was_told() -> None:
     assert "<script" not in text
     assert "logs:LogGroup &lt;script&gt;" in text
     assert "kill &lt;b&gt;" in text
+    assert text.index("killed 3 times") < text.index("recovered &amp; converged") < text.index("<h2>Timeline")
     assert "http" not in text.replace("https://charts", ""), "nothing is fetched from elsewhere"
     assert "prefers-color-scheme:dark" in text
     assert 'name="viewport"' in text
@@ -144,4 +148,5 @@ def test_the_terminal_says_what_was_replaced_found_and_passed_over() -> None:
     assert "holds data: s3:Bucket lake-bucket (bucket), in upgrade: up" in text
     assert "left: logs:LogGroup <script> (in destroy: residue)" in text
     assert "passed over: zone-loss: one zone" in text
+    assert "killed 3 times; recovered & converged" in text
     assert "prod: not passed: 1 finding" in text

@@ -7,6 +7,7 @@ import pytest
 
 from cli.errors import UserError
 from cli.exits import Exit
+from cli.rehearsal.building import builds
 from cli.rehearsal.scenarios import KillScenario, RunningScenario, UpdateScenario, choose, load, names
 from stacks.settings import Settings, load_file
 
@@ -65,6 +66,22 @@ def test_an_unknown_name_lists_what_there_is() -> None:
     assert "node-loss" in caught.value.allowed
 
 
+def test_every_absorbed_scenario_shares_the_first_deployment_and_each_refused_one_has_its_own() -> None:
+    throttle, capacity = load("throttle"), load("capacity")
+    assert isinstance(throttle, UpdateScenario)
+    assert isinstance(capacity, UpdateScenario)
+    other = capacity.model_copy(update={"name": "other"})
+    assert builds([capacity, throttle, other]) == [[throttle, capacity], [other]]
+    assert builds([throttle]) == [[throttle]]
+    assert builds([]) == []
+
+
+def test_kills_hit_every_kind_of_update() -> None:
+    kill = load("kill")
+    assert isinstance(kill, KillScenario)
+    assert [str(step) for step in kill.steps] == ["up", "update", "refresh", "destroy"]
+
+
 GOOD = "name: mine\ntitle: Mine\nduring: up\nfaults: [{type: throttle}]\nexpect: absorbed\n"
 BAD = {
     "an unknown member": (GOOD + "colour: red\n", "colour: Extra inputs are not permitted"),
@@ -75,6 +92,7 @@ BAD = {
     "no mapping": ("- a\n", "Input should be a valid dictionary"),
     "no YAML": ("name: [", "while parsing a flow node"),
     "never": ("name: m\ntitle: M\nduring: kill\nevery: 0\n", "every: Input should be greater than or equal to 1"),
+    "no step": ("name: m\ntitle: M\nduring: kill\nevery: 1\nsteps: []\n", "steps: Tuple should have at least 1 item"),
     "a bad name": (GOOD.replace("mine", "My Name"), "name: String should match pattern"),
 }
 

@@ -61,7 +61,12 @@ def main() -> None:
     )
     lake = DataLake(
         "lake",
-        DataLakeArgs(account_id=place.account_id, region=place.region, force_destroy=True, protect=False),
+        DataLakeArgs(
+            account_id=place.account_id,
+            region=place.region,
+            force_destroy=not settings.protect,
+            protect=settings.protect,
+        ),
         opts,
     )
     pulumi.export("vpc", network.vpc_id)
