@@ -4,10 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from fnmatch import fnmatchcase
+from typing import Final
 
 from policies.graph import Resource, ResourceGraph, UndecidedError
 from policies.rule import Context, Limits, Rule, Severity, Violation
 from stacks.governance import PolicyLevel, Suppression
+
+MAX_TEXT: Final = 600
+"""Characters of a message: enough for a value, its path and what is allowed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +88,15 @@ class Evaluation:
     """Suppressions that match no violation, and no undecided rule either."""
     faults: tuple[Fault, ...] = ()
 
-    def at_least(self, severity: Severity) -> tuple[Finding, ...]:
-        """The violations of this severity or worse that nobody puts right."""
-        return tuple(item for item in self.violations if item.rule.severity.rank >= severity.rank and not item.remedied)
+    def stopping(self, fail_on: Severity | None = None) -> tuple[Finding, ...]:
+        """The violations that must not be: those of this severity or worse; without one, those that stop an update."""
+        if fail_on is None:
+            return tuple(item for item in self.violations if item.stops)
+        return tuple(item for item in self.violations if item.rule.severity.rank >= fail_on.rank and not item.remedied)
+
+    def failed(self, fail_on: Severity | None = None) -> bool:
+        """Whether somebody has to do something: a violation, an expired suppression, or a rule that broke."""
+        return bool(self.stopping(fail_on) or self.expired or self.faults)
 
 
 def evaluate(
@@ -152,14 +162,20 @@ def judge(
             yield Finding(
                 rule=rule,
                 resource=resource,
-                violation=violation,
+                violation=replace(violation, message=told(violation.message)),
                 level=level,
                 remedied=level is PolicyLevel.REMEDIATE and remedy(rule, resource, context) is not None,
             )
     except UndecidedError as error:
         yield Undecided(rule=rule, resource=resource, property=error.path)
     except Exception as error:  # noqa: BLE001 -- a rule is code that others write: its mistake is reported, by name
-        yield Fault(rule=rule, resource=resource, error=f"{type(error).__name__}: {error}")
+        yield Fault(rule=rule, resource=resource, error=told(f"{type(error).__name__}: {error}"))
+
+
+def told(text: str) -> str:
+    """One line of a report: what a resource holds may be megabytes, or move a terminal's cursor."""
+    short = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
+    return "".join(letter if letter.isprintable() else " " for letter in short).strip()
 
 
 def remedy(rule: Rule, resource: Resource, context: Context) -> Mapping[str, object] | None:

@@ -1,0 +1,72 @@
+"""Rules over one environment: what `slipway policy` and `slipway up` share."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli.errors import UserError
+from cli.project import PROJECT, Stack
+from components.tags import stack_tags
+from policies.configured import Configuration, configured
+from policies.evaluate import Evaluation, evaluate
+from policies.graph import ResourceGraph
+from policies.reports.locations import Locations
+from policies.rules import RULES
+
+
+def configuration(stack: Stack) -> Configuration:
+    """How the rules hold for this stack.
+
+    Raises:
+        SettingsError: its settings name rules that there are not.
+    """
+    settings = stack.settings
+    return configured(settings.policies, RULES, protect=settings.protect, tags=_tags(stack), source=str(stack.file))
+
+
+def _tags(stack: Stack) -> Mapping[str, str]:
+    settings = stack.settings
+    return stack_tags(
+        project=PROJECT,
+        stack=stack.name,
+        environment=settings.environment,
+        owner=settings.owner,
+        cost_center=settings.cost_center,
+        ttl=settings.ttl,
+        extra=settings.tags,
+    )
+
+
+def check(graph: ResourceGraph, how: Configuration) -> Evaluation:
+    """Every rule over the graph, by today's date."""
+    return evaluate(
+        graph,
+        RULES,
+        limits=how.limits,
+        levels=how.levels,
+        suppressions=how.suppressions,
+        today=datetime.now(UTC).date(),
+    )
+
+
+def read_source(path: Path) -> ResourceGraph:
+    """The graph of a preview, an export or rendered manifests.
+
+    Raises:
+        UserError: there is no such file.
+        SourceError: it is none of these.
+    """
+    from policies.sources import files
+
+    if not path.is_file():
+        raise UserError(
+            "there is no such file",
+            where=str(path),
+            fix="write it with `pulumi preview --json --show-sames`, `pulumi stack export` or `helm template`",
+        )
+    return files.read(path)
+
+
+def locations(stack: Stack) -> Locations:
+    """Lines of the environment's file, named as in the repository."""
+    return Locations.of(stack.file, stack.file.relative_to(stack.directory).as_posix())
