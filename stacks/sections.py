@@ -152,12 +152,6 @@ class Charts(Section):
     mirror: Annotated[str, AfterValidator(_mirror)]
 
 
-class Budget(Section):
-    """What the stack may cost; read by cost reports and budget alarms."""
-
-    monthly_usd: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
 # --- the cluster and its nodes -------------------------------------------------------------------------------------
 class Cluster(Section):
     """The Kubernetes cluster."""

@@ -17,11 +17,12 @@ from stacks import (  # noqa: F401
     inference_rules,
     model_access_rules,
     pool_rules,
+    spending_rules,
     storage_rules,
     workload_rules,
 )
 from stacks.fields import EnvironmentName, Section, TagKey, TagValue, TimeToLive
-from stacks.governance import Policies
+from stacks.governance import Budget, Policies, Usage
 from stacks.inference import Inference
 from stacks.places import AwsPlace, AzurePlace, GcpPlace, OnPremisesPlace, Place
 from stacks.problems import (
@@ -40,7 +41,6 @@ from stacks.rules import RULES
 from stacks.sections import (
     ENVIRONMENT_REFERENCE,
     Access,
-    Budget,
     Charts,
     Cluster,
     DataLake,
@@ -87,6 +87,7 @@ class Settings(Section):
     charts: Charts
     budget: Budget | None = None
     policies: Policies = Policies()
+    usage: Usage = Field(default_factory=Usage)
     cluster: Cluster = Cluster()
     pools: Annotated[tuple[Pool, ...], Field(min_length=1, max_length=20)]
     storage: tuple[Storage, ...] = ()

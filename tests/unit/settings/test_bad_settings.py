@@ -167,6 +167,19 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         [("slipway:registry.prefix", "registry-prefix")],
     ),
     ("a budget of nothing", put("budget.monthlyUsd", 0), [("slipway:budget.monthlyUsd", "out-of-range")]),
+    ("a budget in words", put("budget.monthlyUsd", "much"), [("slipway:budget.monthlyUsd", "value-refused")]),
+    ("a negative guess", put("usage", {"natGb": -1}), [("slipway:usage.natGb", "out-of-range")]),
+    (
+        "usage of a run that is not there",
+        put("usage", {"runs": [{"name": "pretrain-dmo"}]}),
+        [("slipway:usage.runs[0].name", "usage-of-nothing")],
+    ),
+    (
+        "a fee of no block",
+        put("usage", {"capacityBlockFees": {"cr-0a1b2c3d4e5f6a7bb": 100}}),
+        [("slipway:usage.capacityBlockFees.cr-0a1b2c3d4e5f6a7bb", "usage-of-no-block")],
+    ),
+    ("nobody to tell", put("budget.notify", {"emails": []}), [("slipway:budget.notify.emails", "too-few")]),
     # cluster and pools
     ("an old Kubernetes", put("cluster.version", "1.29"), [("slipway:cluster.version", "kubernetes-version")]),
     ("a version as a number", put("cluster.version", 1.36), [("slipway:cluster.version", "text-expected")]),

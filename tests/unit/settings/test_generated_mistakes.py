@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from stacks.governance import Usage
 from stacks.problems import yaml_path
 from stacks.settings import Settings, SettingsError, validate
 from stacks.sources import from_mapping
@@ -26,7 +27,28 @@ EXAMPLES = 1500 if os.environ.get("CI") == "true" else 200
 RULE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
 Step = str | int
 Place = tuple[Step, ...]
+USAGE_AMOUNTS = [
+    info.alias or name
+    for name, info in Usage.model_fields.items()
+    if name not in ("capacity_block_fees", "runs", "services")
+]
 _FULL: dict[str, Any] = {
+    "budget": {
+        "monthlyUsd": 250000,
+        "hourlyUsd": 400.5,
+        "gpuHours": 40000,
+        "warnPercent": 75,
+        "notify": {
+            "emails": ["gpu-costs@example.com"],
+            "topicArn": "arn:aws:sns:us-east-1:000000000000:costs",
+            "anomalyUsd": 250,
+        },
+    },
+    "usage": {
+        **dict.fromkeys(USAGE_AMOUNTS, 1),
+        "runs": [{"name": "pretrain-demo", "expectedHours": 20, "runsPerMonth": 2, "restartOverheadPercent": 5}],
+        "services": [{"name": "assistant", "tokensPerSecond": 1500, "requestsPerSecond": 3, "busyPercent": 40}],
+    },
     "registry": {"prefix": "r/x", "credentials": {"username": "u", "password": {"secure": "v1:x"}}},
     "tags": {"purpose": "try-out"},
 }
@@ -75,6 +97,7 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
             }
         ],
     }
+    prod["usage"] = {"capacityBlockFees": {"cr-0a1b2c3d4e5f6a7bb": 64189.44}}
     prod["access"] = {"kind": "runner", "admins": prod["access"]["admins"]}
     runtime = copy.deepcopy(local)
     for service in local["inference"]:
@@ -174,7 +197,20 @@ def wrong_values(found: Any) -> st.SearchStrategy[Any]:
     return st.one_of(st.text(alphabet="abc", min_size=1, max_size=5), st.integers(1, 99), st.just(True))
 
 
-ACCEPT_HUGE = {"Budget.monthly_usd", "Team.gpus", "Team.cpus", "Team.memory_gib"}
+ACCEPT_HUGE = {
+    "Budget.monthly_usd",
+    "Budget.hourly_usd",
+    "Budget.gpu_hours",
+    "BudgetNotice.anomaly_usd",
+    "RunUsage.expected_hours",
+    "RunUsage.runs_per_month",
+    "ServiceUsage.tokens_per_second",
+    "ServiceUsage.requests_per_second",
+    *(f"Usage.{name}" for name in Usage.model_fields if name != "bucket_cold_percent"),
+    "Team.gpus",
+    "Team.cpus",
+    "Team.memory_gib",
+}
 
 
 def judge(document: dict[str, Any], place: Place, field: str, value: Any) -> None:
