@@ -34,6 +34,10 @@ _KNOWN: Final = (
         "ask for a higher quota, or lower the number in the settings",
     ),
     (
+        r"kserve-\S+\.tgz\S* : 503|kserve-\S+\.tgz.*503 Service Unavailable",
+        "KServe's manager is not in the toolchain of this machine: `slipway toolchain build`, then the same command",
+    ),
+    (
         r"longer than specified deadline|DeadlineExceeded",
         (
             "a Job's pods did not start: `kubectl describe pod` says what they wait for (for the directories of a file "

@@ -110,6 +110,10 @@ def _collector_paused() -> Iterator[None]:
     try:
         yield
     finally:
+        # The SDKs stay as long as the process: the first collection afterwards would look through all of them. Once is
+        # enough; what later plans leave behind is collected.
+        if not gc.get_freeze_count():
+            gc.freeze()
         if was_on:
             gc.enable()
 

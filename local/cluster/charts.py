@@ -6,6 +6,7 @@ that tests can check what a program passes.
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from local.cluster.http_server import HttpResponse
 from local.cluster.stand_ins import StandIn, archive, controller, device_plugin
 from local.toolchain.errors import ToolchainError
 
+_LOG = logging.getLogger(__name__)
 _CREATED = "2026-01-01T00:00:00Z"
 _OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
 _DEVICE_PLUGINS = frozenset({"nvidia-device-plugin", "aws-efa-k8s-device-plugin"})
@@ -60,6 +62,7 @@ class ChartMirror:
                 chart = self._on_demand[name]
                 self.files[name] = archive(kserve_charts.kserve_chart(chart, CHARTS[chart].version, self._module))
             except (ToolchainError, OSError, ValueError) as error:
+                _LOG.warning("the chart mirror has no %s now: %s", name, error)
                 return HttpResponse(_UNAVAILABLE, f"{name} cannot be packed: {error}\n".encode())
         data = self.files.get(name)
         if data is None:

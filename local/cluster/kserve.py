@@ -38,7 +38,15 @@ _API_GROUP = "/apis/admissionregistration.k8s.io/v1"
 
 
 def kserve_sources() -> Path:
-    """The sources of the pinned KServe; see ``local.toolchain.sources``."""
+    """The sources of the pinned KServe, if its manager is there too; see ``local.toolchain.sources``.
+
+    The chart mirror asks for them when a KServe chart is fetched, which so fails at once: without the manager nothing
+    would ever make the release ready, and Helm would wait for it in vain.
+
+    Raises:
+        local.toolchain.errors.ToolchainError: one of them is missing.
+    """
+    Toolchain.load([EXECUTABLE])
     return module_sources("kserve", KSERVE_MODULE)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from cli.kubernetes import Kubernetes
 from local.cloud.lifecycle import Effects
 from local.cloud.plan import aws_package
 from local.cloud.simulator import Simulator
@@ -126,12 +127,20 @@ class Sandbox:
         """Run the command; never raises for its exit status."""
         return self.run([str(BINARIES / "slipway"), *arguments], timeout=timeout, extra=extra)
 
-    def pulumi(self, *arguments: str) -> Answer:
-        """Run plain ``pulumi`` with the variables that ``slipway local env`` prints."""
+    def variables(self) -> dict[str, str]:
+        """The variables that ``slipway local env`` prints."""
         lines = self.expect("local", "env", "--env", self.stack).output.splitlines()
         pairs = (line.removeprefix("export ").partition("=") for line in lines)
-        variables = {name: "".join(shlex.split(value)) for name, _, value in pairs}
-        return self.run(["pulumi", *arguments, "--stack", self.stack], extra=variables)
+        return {name: "".join(shlex.split(value)) for name, _, value in pairs}
+
+    def pulumi(self, *arguments: str) -> Answer:
+        """Run plain ``pulumi`` with those variables."""
+        return self.run(["pulumi", *arguments, "--stack", self.stack], extra=self.variables())
+
+    def kubernetes(self) -> Kubernetes:
+        """The API server of the stack's first cluster, asked as the deployer."""
+        (cluster, *_) = self.pulumi("stack", "output", "clusters", "--json").json
+        return Kubernetes.of(cluster["kubeconfig"], self.environment | self.variables())
 
     def run(self, command: list[str], *, timeout: float = TIMEOUT, extra: Mapping[str, str] | None = None) -> Answer:
         """Run any command in the copy."""

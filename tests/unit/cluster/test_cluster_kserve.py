@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from components.versions import CHARTS, KSERVE
-from local.cluster.kserve import webhooks
+from local.cluster.charts import ChartMirror
+from local.cluster.kserve import kserve_sources, webhooks
 from local.cluster.kserve_charts import kserve_chart
 from local.cluster.stages import HOLD_ANNOTATION, stages
 from local.toolchain.pins import KSERVE_VERSION
@@ -81,3 +82,13 @@ def test_webhooks_lead_to_the_local_manager_over_tls(tmp_path: Path) -> None:
             "admissionReviewVersions": ["v1beta1"],
         }
     ]
+
+
+def test_without_the_manager_its_charts_are_refused_at_once_instead_of_awaited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    answer = ChartMirror(kserve_sources).serve(f"kserve-crd-{VERSION}.tgz")
+    assert answer.status == 503
+    assert b"kserve-manager missing" in answer.body
