@@ -11,6 +11,7 @@ from rich.console import Console
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.exits import Exit
+from cli.placeholders import refuse_placeholders
 from cli.project import PROJECT, Stack
 from local.cluster.environment import LocalEnvironment
 from local.paths import StatePaths
@@ -21,6 +22,7 @@ _PULUMI: Final = "pulumi"
 
 def started(stack: Stack, console: Console) -> Engine:
     """An engine whose stack exists. Simulated: makes the toolchain and brings the environment up first."""
+    refuse_placeholders(stack)
     engine = _local_started(stack, console) if stack.simulated else _real(stack)
     _create_stack(engine, stack)
     return engine

@@ -165,6 +165,7 @@ def _pool(
             spot=isinstance(pool.capacity, Spot),
             root_volume_gib=pool.disk_gib,
             node_repair=pool.node_repair,
+            ami_release=pool.ami_release,
             tags=tags,
         )
         return NodePool(pool.name, plain, opts).outputs
@@ -186,6 +187,7 @@ def _pool(
         placement_group=pool.placement_group,
         root_volume_gib=pool.disk_gib,
         node_repair=pool.node_repair,
+        ami_release=pool.ami_release,
         delete_before_replace=pool.replacement != "createFirst",
         tags=tags,
     )

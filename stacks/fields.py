@@ -282,6 +282,16 @@ AddonVersion: TypeAlias = Annotated[
     ),
 ]
 
+AmiRelease: TypeAlias = Annotated[
+    str,
+    matching(
+        "ami-release",
+        r"1\.[0-9]{2}\.[0-9]+-[0-9]{8}",
+        allowed="Kubernetes version and date of a release, such as 1.36.1-20261105",
+        fix="choose one of the releases of amazon-eks-ami, or leave it out",
+    ),
+]
+
 
 def _utc_time(value: str) -> str:
     try:

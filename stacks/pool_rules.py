@@ -55,6 +55,22 @@ def _pool_zones(settings: "Settings", report: Report) -> Iterator[Problem]:
                 )
 
 
+@rule("ami-release-version", "pools", "cluster")
+def _images_are_of_the_clusters_version(settings: "Settings", report: Report) -> Iterator[Problem]:
+    minor = settings.cluster.version
+    for number, pool in enumerate(settings.pools):
+        if pool.ami_release is not None and not pool.ami_release.startswith(f"{minor}."):
+            yield report.problem(
+                "pools",
+                number,
+                "amiRelease",
+                value=pool.ami_release,
+                what=f"the cluster has version {minor}, and pools follow it",
+                allowed=f"a release of {minor}, such as {minor}.1-20261105",
+                fix="choose the release that goes with cluster.version",
+            )
+
+
 @rule("efa-one-zone", "pools", "place")
 def _efa_in_one_zone(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, pool in enumerate(settings.pools):

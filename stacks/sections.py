@@ -9,6 +9,7 @@ from stacks.fields import (
     AbsolutePath,
     AddonName,
     AddonVersion,
+    AmiRelease,
     AwsPrincipalArn,
     AwsZone,
     CapacityReservationId,
@@ -225,6 +226,9 @@ class Pool(Section):
     scaling: Scaling = Scaling()
     disk_gib: Annotated[Gib, Field(ge=30, le=16384)] = 200
     node_repair: Flag = True
+    ami_release: AmiRelease | None = None
+    """The release of EKS's node image, for example 1.36.1-20261105. Unset: the newest when the pool is made, and again
+    when the cluster's version changes."""
     replacement: Literal["deleteFirst", "createFirst"] | None = None
     """What goes first when a change replaces the pool (instance type, zones, kind of capacity). Unset: ``deleteFirst``
     for accelerated pools, because quota and capacity seldom hold such a pool twice, and ``createFirst`` for others."""

@@ -70,6 +70,8 @@ class GpuNodePoolArgs:
     taints: Sequence[Taint] | None = None
     """None taints the nodes with the accelerator's resource name."""
     node_repair: bool = True
+    ami_release: str | None = None
+    """EKS's ``releaseVersion`` of the node image; None takes the newest when the pool is made."""
     delete_before_replace: bool = True
     """What happens to the pool when a change replaces it (instance type, zone, kind of capacity). True: the old nodes
     go first, and the pool is away meanwhile. False: the new ones come first, for which quota and zone must hold the
@@ -229,6 +231,7 @@ def _spec(name: str, args: GpuNodePoolArgs, kind: InstanceType) -> GroupSpec:
         labels={**args.labels, **marks},
         taints=default_taints(kind) if args.taints is None else args.taints,
         node_repair=args.node_repair,
+        ami_release=args.ami_release,
         delete_first=args.delete_before_replace,
         instance_type_in_template=True,
     )

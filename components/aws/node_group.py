@@ -41,6 +41,8 @@ class GroupSpec:
     labels: Mapping[str, str]
     taints: Sequence[Taint]
     node_repair: bool
+    ami_release: str | None
+    """None: the newest when the group is made."""
     delete_first: bool
     """Whether a replacement deletes the old group before it makes the new one."""
     instance_type_in_template: bool
@@ -122,6 +124,7 @@ def create_group(
         # MINIMAL terminates first: a fixed set of accelerators has no spare machine to start on.
         update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1, update_strategy=_strategy(spec)),
         version=spec.cluster.kubernetes_version,
+        release_version=spec.ami_release,
         tags=resource_tags(name),
         opts=pulumi.ResourceOptions(
             parent=parent,

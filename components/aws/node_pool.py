@@ -44,6 +44,8 @@ class NodePoolArgs:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Taint] = ()
     node_repair: bool = True
+    ami_release: str | None = None
+    """EKS's ``releaseVersion`` of the node image; None takes the newest when the pool is made."""
     scaling_owner: ScalingOwner = ScalingOwner.SETTINGS
     tags: Mapping[str, str] = field(default_factory=dict)
     """Tags of machines, volumes and interfaces; give the stack's tags, or the bill cannot tell whose they are."""
@@ -97,6 +99,7 @@ def _spec(name: str, args: NodePoolArgs) -> GroupSpec:
         labels={**args.labels, POOL_LABEL: name},
         taints=args.taints,
         node_repair=args.node_repair,
+        ami_release=args.ami_release,
         # Pods of the cluster move over: machines without accelerators are there for both groups.
         delete_first=False,
         instance_type_in_template=False,

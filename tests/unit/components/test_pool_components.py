@@ -223,6 +223,12 @@ def block_pool(starts: datetime, ends: datetime) -> Recording:
     return gpu_pool(change, store)[0]
 
 
+def test_a_pinned_image_is_asked_for_and_an_unpinned_one_left_to_eks() -> None:
+    pinned, _ = cpu_pool(lambda args: replace(args, ami_release="1.36.1-20261105"))
+    assert pinned.get(GROUP).inputs["releaseVersion"] == "1.36.1-20261105"
+    assert "releaseVersion" not in system()[0].get(GROUP).inputs
+
+
 def test_a_block_that_is_to_come_gets_an_action_that_starts_every_node_of_the_pool() -> None:
     begin = datetime.now(tz=UTC).replace(minute=30, second=0, microsecond=0) + timedelta(days=3)
     made = block_pool(begin, begin + timedelta(days=14))

@@ -62,6 +62,8 @@ POOL: list[tuple[str, Document, str, str]] = [
         "replacement",
         "reservation-replacement",
     ),
+    ("an image of another version", {"amiRelease": "1.35.1-20261105"}, "amiRelease", "ami-release-version"),
+    ("no release of an image", {"amiRelease": "latest"}, "amiRelease", "ami-release"),
     ("a least for nobody", {"scaling": {"minNodes": 1}}, "scaling.minNodes", "scaling-bounds"),
     (
         "a least above the most",
