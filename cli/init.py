@@ -13,6 +13,7 @@ from cli.exits import Exit
 from cli.init_document import problems, render
 from cli.init_questions import QUESTIONS, Question, defaults
 from cli.lazy import verb
+from cli.offerings import told
 from cli.project import project_directory, settings_file
 from stacks.problems import Problem, SettingsError
 
@@ -142,6 +143,7 @@ def _write(answers: Mapping[str, str]) -> None:
     out = terminal.output()
     out.print(Syntax(text, "yaml", background_color="default", word_wrap=False), soft_wrap=True)
     out.print(f"wrote {file}", soft_wrap=True)
+    out.print(told(answers), soft_wrap=True)
     out.print("\nnext:")
     for command, meaning in _NEXT:
         out.print(f"  {f'slipway {command} {name}':<32} {meaning}", soft_wrap=True)
