@@ -57,6 +57,9 @@ def add(
     identifier: Annotated[str, typer.Option("--id", help="Object id, or logical name for creations; * and ?.")] = "*",
     count: Annotated[int, typer.Option(min=1, help="How many calls it hits.")] = 1,
     after: Annotated[int, typer.Option(min=0, help="How many matching calls it lets pass first.")] = 0,
+    reads: Annotated[
+        bool, typer.Option("--reads", help="Also calls that change nothing: Describe, Get, List.")
+    ] = False,
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE: code, message, seconds, when.")
     ] = None,
@@ -70,6 +73,7 @@ def add(
       slipway local faults add capacity --kind eks:Nodegroup
       slipway local faults add lost-response --operation CreateFileSystem
       slipway local faults add kill-engine --operation create --after 20
+      slipway local faults add throttle --operation DescribeSubnets --reads
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     fault = Fault(
         type=kind,
@@ -78,6 +82,7 @@ def add(
         identifier=identifier,
         count=count,
         after=after,
+        mutating=not reads,
         parameters=dict(_parameter(text) for text in parameter or []),
     )
     with open_account(env) as store:

@@ -9,19 +9,18 @@ from rich.console import Console
 
 from cli import session, terminal
 from cli.account import open_account
-from cli.afterwards import by_tag, in_networks, in_real_networks, merged
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.exits import Exit
-from cli.inventory import AwsInventory, SimulatedInventory
+from cli.inventory.account import AwsInventory
+from cli.inventory.clients import inventory_of, looked_up, real
 from cli.kubernetes import ApiUnreachableError, Kubernetes
 from cli.lazy import verb
-from cli.leftovers import Leftover, leftovers, print_leftovers
+from cli.leftovers import Leftover, found_by, leftovers, merged, print_leftovers
+from cli.orphans import clear
 from cli.project import Stack, open_stack
 from cli.teardown import Act, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
 from cli.update import run_update
-from local.cloud.aws.residue import residue
-from local.cloud.plan import aws_package
 
 _ATTEMPTS: Final = 3
 _PAUSE_SECONDS: Final = 2.0
@@ -37,18 +36,29 @@ def destroy(
     unprotect: Annotated[
         bool, typer.Option("--unprotect", help="Take the protection away first, from state and cluster.")
     ] = False,
+    delete_leftovers: Annotated[
+        bool,
+        typer.Option(
+            "--delete-leftovers",
+            help="Real accounts: after listing and asking (--yes: without asking), delete what controllers left.",
+        ),
+    ] = False,
 ) -> None:
     """Delete everything that the environment made, in order, then look for what is left in the account.
 
-    The order: runs and services, load balancers and claims, add-ons, nodes, cluster, network. When the cluster does
-    not answer, what lives in it is taken out of the state and goes with it. What is left, by the stack's tags and in
-    its networks, is named, and the exit status is 3.
+    The order: runs and services, load balancers and claims, add-ons, nodes, cluster, leftovers, network. When the
+    cluster does not answer, what lives in it is taken out of the state and goes with it. Leftovers are what controllers
+    in the cluster made and nobody removed: load balancers with their target and security groups, network interfaces,
+    volumes, found by their tags in the stack's networks. In a simulated account they are deleted; in a real one they
+    are listed and it ends there, unless --delete-leftovers is given. What is left in the end, by the stack's tags and
+    in its networks, is named, and the exit status is 3.
 
     \b
     Examples:
       slipway destroy local --yes
       slipway destroy dev
       slipway destroy prod --unprotect --confirm prod
+      slipway destroy dev --delete-leftovers
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     console = terminal.messages()
     stack = open_stack(env)
@@ -63,10 +73,13 @@ def destroy(
     document: dict[str, Any] = json.loads(engine.capture("stack", "export"))
     _unprotect(stack, engine, document, wanted=unprotect)
     nets = networks(document)
+    inventory = inventory_of(stack, engine.environment, removes=delete_leftovers)
     _forget_unreachable(engine, document, console)
     for act in in_order(lambda: json.loads(engine.capture("stack", "export"))):
+        if act.last and nets:
+            clear(env, inventory, nets, clusters(document), console, simulated=stack.simulated, yes=yes)
         _perform(stack, engine, act, console)
-    _report(stack, _left(stack, nets))
+    _report(stack, _left(stack, inventory, nets))
 
 
 def _perform(stack: Stack, engine: Engine, act: Act, console: Console) -> None:
@@ -99,9 +112,7 @@ def _unprotect(stack: Stack, engine: Engine, document: dict[str, Any], *, wanted
                 item.body["deletionProtection"] = False
                 store.put(item)
         return
-    import boto3
-
-    eks = boto3.client("eks", region_name=str(getattr(stack.settings.place, "region", "")))
+    eks = real(str(getattr(stack.settings.place, "region", "")))("eks")
     for name in clusters(document):
         eks.update_cluster_config(name=name, deletionProtection=False)
         eks.get_waiter("cluster_active").wait(name=name)
@@ -151,33 +162,11 @@ def _silence(kubeconfig: str, engine: Engine) -> str:
     return why
 
 
-def _left(stack: Stack, nets: list[str]) -> list[Leftover]:
+def _left(stack: Stack, inventory: AwsInventory, nets: list[str]) -> list[Leftover]:
     """By tag, by network, and in a simulated account everything else too."""
-    if stack.simulated:
-        with open_account(stack.name) as store:
-            tagged = by_tag(SimulatedInventory(aws_package(), store), stack.name)
-            inside = in_networks(residue(store), nets)
-        return _without_deleted_keys(stack, merged(tagged, inside, leftovers(stack.name)))
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    region = str(getattr(stack.settings.place, "region", ""))
-    try:
-        tagged = by_tag(AwsInventory(region), stack.name)
-        return merged(tagged, in_real_networks(boto3.client("ec2", region_name=region), nets))
-    except (BotoCoreError, ClientError) as error:
-        raise UserError(
-            f"{stack.name} is destroyed, and what is left cannot be looked up: {error}",
-            fix="log in and run `slipway destroy` again: it only looks",
-            status=Exit.NOT_READY,
-        ) from error
-
-
-def _without_deleted_keys(stack: Stack, found: list[Leftover]) -> list[Leftover]:
-    """Keys wait for their deletion for days; that is no leftover."""
-    with open_account(stack.name) as store:
-        waiting = {item.id for item in store.find("kms:Key") if item.body.get("KeyState") == "PendingDeletion"}
-    return [item for item in found if item.id not in waiting]
+    with looked_up(f"{stack.name} is destroyed; what is left of it"):
+        found = found_by(inventory, stack.name, nets)
+    return merged(found, leftovers(stack.name)) if stack.simulated else found
 
 
 def _report(stack: Stack, left: list[Leftover]) -> None:

@@ -1,4 +1,4 @@
-"""What is in a simulated account although nothing should be: named one by one, whoever made it."""
+"""What is in an account although nothing should be: by the stack's tags, by its networks, or simply there."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,6 +8,9 @@ from typing import Final
 from rich.console import Console
 
 from cli.account import open_account
+from cli.inventory.account import AwsInventory
+from cli.inventory.owned import Owned
+from cli.project import PROJECT
 from local.cloud.aws.residue import residue
 from local.cloud.model import CloudObject, Maker
 from local.paths import StatePaths
@@ -24,12 +27,44 @@ class Leftover:
     why: str
 
 
+def found_by(inventory: AwsInventory, stack: str, networks: Sequence[str]) -> list[Leftover]:
+    """What still carries the stack's tags or lies in its networks; each object once, with every reason."""
+    tagged = [_leftover(item, _tagged(item)) for item in inventory.owned(PROJECT, stack)]
+    inside = [_leftover(item, f"is in {', '.join(networks)}") for item in inventory.in_networks(networks)]
+    return merged(tagged, inside)
+
+
+def _leftover(item: Owned, why: str) -> Leftover:
+    return Leftover(kind=item.kind, id=item.id, why=why)
+
+
+def _tagged(item: Owned) -> str:
+    return item.name if item.name.startswith("of ") else f"carries the stack's tags ({item.name})"
+
+
+def merged(*lists: Sequence[Leftover]) -> list[Leftover]:
+    """Each object once, with every reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for item in (item for items in lists for item in items):
+        reasons = found.setdefault((item.kind, item.id), [])
+        if item.why not in reasons:
+            reasons.append(item.why)
+    return [Leftover(kind=kind, id=identifier, why="; ".join(why)) for (kind, identifier), why in found.items()]
+
+
 def leftovers(environment: str) -> list[Leftover]:
-    """Everything that an empty account would not hold; nothing when there is no account."""
+    """Everything that an empty simulated account would not hold: the simulator's own word, which knows all.
+
+    Nothing when there is no account. Keys wait for their deletion for days; that is no leftover.
+    """
     if not StatePaths.of(environment).account.exists():
         return []
     with open_account(environment) as store:
-        return [Leftover(kind=item.kind, id=item.id, why=_why(item)) for item in residue(store)]
+        return [
+            Leftover(kind=item.kind, id=item.id, why=_why(item))
+            for item in residue(store)
+            if item.body.get("KeyState") != "PendingDeletion"
+        ]
 
 
 def _why(item: CloudObject) -> str:

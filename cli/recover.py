@@ -9,13 +9,13 @@ import typer
 from rich.console import Console
 
 from cli import session, terminal
-from cli.account import open_account
 from cli.checkpoint import repaired
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.events import short_type
 from cli.exits import Exit
-from cli.inventory import AwsInventory, Inventory, SimulatedInventory
+from cli.inventory.clients import inventory_of, looked_up
+from cli.inventory.owned import Inventory
 from cli.lazy import verb
 from cli.locks import Lock, locks
 from cli.plan import record
@@ -23,7 +23,6 @@ from cli.project import PROJECT, Stack, open_stack
 from cli.recovery import Findings, find, remove_all
 from cli.releases import forget_unknown_releases
 from cli.update import run_update
-from local.cloud.plan import aws_package
 
 _PAUSE_SECONDS = 1.0
 
@@ -55,11 +54,7 @@ def recover(
 def put_right(stack: Stack, engine: Engine, *, yes: bool, force: bool = False) -> None:
     """What ``slipway recover`` does, with an engine that is ready; raises what it raises."""
     held = _breakable(locks(engine.environment, stack.name), force=force)
-    if stack.simulated:
-        with open_account(stack.name) as store:
-            _recover(stack, engine, SimulatedInventory(aws_package(), store), held, yes=yes)
-    else:
-        _recover(stack, engine, AwsInventory(str(getattr(stack.settings.place, "region", ""))), held, yes=yes)
+    _recover(stack, engine, inventory_of(stack, engine.environment), held, yes=yes)
 
 
 def _breakable(held: list[Lock], *, force: bool) -> list[Lock]:
@@ -77,7 +72,9 @@ def _breakable(held: list[Lock], *, force: bool) -> list[Lock]:
 def _recover(stack: Stack, engine: Engine, inventory: Inventory, held: list[Lock], *, yes: bool) -> None:
     console, out = terminal.messages(), terminal.output()
     document: dict[str, Any] = json.loads(engine.capture("stack", "export"))
-    found = find(document, inventory.owned(PROJECT, stack.name), held, lambda: _declared(stack))
+    with looked_up(f"what {stack.name} has in the account"):
+        owned = inventory.owned(PROJECT, stack.name)
+    found = find(document, owned, held, lambda: _declared(stack))
     if found.empty:
         out.print(f"{stack.name}: nothing to recover: no lock, no pending operation, no orphan")
         return

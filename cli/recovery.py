@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cli.checkpoint import Document, Pending, adoptable, arns, identifiers, pending, resources
-from cli.inventory import Inventory, Owned, RemovalRefusedError
+from cli.inventory.owned import Inventory, Owned, RemovalRefusedError
 from cli.locks import Lock
 
 _MOVING: Final = ("CREATING", "DELETING", "UPDATING")
+_PASSING: Final = ("ResourceInUse",)
+"""Codes of refusals that end by themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +103,17 @@ def _entry(
 
 
 def remove_all(
-    inventory: Inventory, items: Sequence[Owned], *, pause: Callable[[], None], rounds: int = 60
+    inventory: Inventory,
+    items: Sequence[Owned],
+    *,
+    pause: Callable[[], None],
+    rounds: int = 60,
+    passing: Sequence[str] = _PASSING,
 ) -> list[tuple[Owned, str]]:
     """Delete ``items`` in the order that the cloud's own refusals teach; returns what would not go, and why.
 
     Each round tries all that are left. Rounds without progress are repeated after ``pause`` while something is still
-    on its way (a cluster that is being made cannot be deleted yet).
+    on its way (a cluster that is being made cannot be deleted yet), which statuses and the codes ``passing`` tell.
     """
     left = list(items)
     refusals: dict[str, str] = {}
@@ -123,11 +130,11 @@ def remove_all(
         if not left:
             break
         if stuck:
-            if not any(item.status in _MOVING for item in left) and not _in_use(refusals, left):
+            if not any(item.status in _MOVING for item in left) and not _passing(refusals, left, passing):
                 break
             pause()
     return [(item, refusals[item.id]) for item in left]
 
 
-def _in_use(refusals: Mapping[str, str], left: Sequence[Owned]) -> bool:
-    return any("ResourceInUse" in refusals[item.id] for item in left)
+def _passing(refusals: Mapping[str, str], left: Sequence[Owned], codes: Sequence[str]) -> bool:
+    return any(code in refusals[item.id] for item in left for code in codes)

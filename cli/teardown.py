@@ -36,6 +36,11 @@ class Act:
     """What goes, with everything that depends on it; empty: all that is left."""
 
     @property
+    def last(self) -> bool:
+        """Whether it takes all that is left: leftovers of controllers must be gone before it, or the network stays."""
+        return not self.urns
+
+    @property
     def arguments(self) -> list[str]:
         """Arguments of ``pulumi`` for this stage."""
         targets = [f"--target={urn}" for urn in self.urns]

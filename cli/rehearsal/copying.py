@@ -18,8 +18,7 @@ from cli.exits import Exit
 from cli.project import Stack
 from cli.rehearsal.packages import FILES, Packages, installed, packages_of
 from cli.rehearsal.rewrite import TUNNEL, Rewritten, rehearsed, reservations
-from local.cloud.aws.facts import zone_id
-from local.cloud.model import CloudObject
+from cli.reservations import Bought, give
 from local.cloud.store import SqliteStore
 from local.paths import StatePaths
 from stacks.settings import load_file
@@ -122,9 +121,9 @@ class Copy:
         store = SqliteStore(StatePaths.of(self.name).account, region=region)
         zones = [str(zone) for zone in (place.get("network") or {}).get("zones") or []]
         try:
-            for identifier, pool in reservations(document["config"]):
-                store.put(_reservation(store, identifier, pool, zones))
-            return [identifier for identifier, _ in reservations(document["config"])]
+            return give(
+                store, [_bought(identifier, pool, zones) for identifier, pool in reservations(document["config"])]
+            )
         finally:
             store.close()
 
@@ -163,26 +162,12 @@ def _show(repository: Path, revision: str, name: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _reservation(store: SqliteStore, identifier: str, pool: Mapping[str, Any], zones: list[str]) -> CloudObject:
-    """The reservation that a pool names, active and of its size; a real one is bought, not made by the stack."""
-    zone = str(next(iter(pool.get("zones") or zones), ""))
-    block = pool["capacity"]["kind"] == "capacityBlock"
-    body: dict[str, Any] = {
-        "CapacityReservationId": identifier,
-        "CapacityReservationArn": f"arn:aws:ec2:{store.region}:{store.account_id}:capacity-reservation/{identifier}",
-        "OwnerId": store.account_id,
-        "InstanceType": pool["instanceType"],
-        "InstancePlatform": "Linux/UNIX",
-        "AvailabilityZone": zone,
-        "AvailabilityZoneId": zone_id(store.region, zone),
-        "TotalInstanceCount": pool["nodes"],
-        "AvailableInstanceCount": pool["nodes"],
-        "InstanceMatchCriteria": "targeted",
-        "ReservationType": "capacity-block" if block else "default",
-        "EndDateType": "limited" if block else "unlimited",
-        "State": "active",
-        "Tenancy": "default",
-        "EbsOptimized": True,
-        "EphemeralStorage": False,
-    }
-    return CloudObject(kind="ec2:CapacityReservation", id=identifier, region=store.region, body=body)
+def _bought(identifier: str, pool: Mapping[str, Any], zones: list[str]) -> Bought:
+    """The reservation that a pool names; a real one is bought, not made by the stack."""
+    return Bought(
+        id=identifier,
+        instance_type=str(pool["instanceType"]),
+        nodes=int(pool["nodes"]),
+        zone=str(next(iter(pool.get("zones") or zones), "")),
+        block=pool["capacity"]["kind"] == "capacityBlock",
+    )

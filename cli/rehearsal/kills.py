@@ -138,14 +138,12 @@ def _judge(driver: Driver, before: Mapping[str, str], stage: Stage) -> None:
 def _unknown(driver: Driver) -> list[str]:
     """Objects that no resource of the state stands for: made twice by a kill that nobody heard of."""
     from cli.checkpoint import arns, identifiers
-    from cli.inventory import SimulatedInventory
+    from cli.inventory.clients import inventory_of
     from cli.project import PROJECT
-    from local.cloud.plan import aws_package
 
     document = driver.state()
     state, names = identifiers(document), arns(document)
-    with driver.account() as store:
-        owned = SimulatedInventory(aws_package(), store).owned(PROJECT, driver.copy.name)
+    owned = inventory_of(driver.stack, driver.engine.environment).owned(PROJECT, driver.copy.name)
     return [
         f"{item.kind} {item.id} ({item.name}) is not in the state"
         for item in owned

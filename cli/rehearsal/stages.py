@@ -4,11 +4,13 @@ from collections.abc import Callable, Sequence
 
 from cli.drift import drift
 from cli.engine import Outcome
+from cli.inventory.clients import inventory_of
+from cli.orphans import clear
 from cli.rehearsal.driver import Driver, RehearsalEndedError
 from cli.rehearsal.judge import changed, lost, replaced, stateful, unprotected
 from cli.rehearsal.report import Reason, Stage
 from cli.rehearsal.review import clashing, endless, unkept, untagged
-from cli.teardown import in_order
+from cli.teardown import clusters, in_order, networks
 
 _CLUSTER = "eks:Cluster"
 
@@ -129,11 +131,21 @@ def teardown(
 
 def _destroyed(driver: Driver, stage: Stage) -> Outcome:
     """Every act of a destruction, up to the first that fails; the last outcome."""
+    nets, names = networks(driver.state()), clusters(driver.state())
     for act in in_order(driver.state):
+        if act.last and nets:
+            _of_controllers(driver, nets, names, stage)
         outcome = driver.update(*act.arguments, stage=stage, said=act.title)
         if outcome.status != 0:
             break
     return outcome
+
+
+def _of_controllers(driver: Driver, nets: Sequence[str], names: Sequence[str], stage: Stage) -> None:
+    """What controllers left is a finding, as a real account would keep it, and goes so that the network can."""
+    inventory = inventory_of(driver.stack, driver.engine.environment)
+    for item in clear(driver.copy.name, inventory, nets, names, driver.console, simulated=True, yes=True):
+        driver.report.find(Reason.LEFT, f"{item.kind} {item.id} outlived the controller that made it", stage)
 
 
 def unprotect(driver: Driver) -> None:

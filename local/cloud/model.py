@@ -249,6 +249,8 @@ class Binding:
     delete_before_replace: bool = False
     adopts: bool = False
     """True when creation takes over what the service made (a default security group) and deletion leaves it."""
+    overwrites: bool = False
+    """True when creation is a Put, so that a second one replaces what is there instead of being refused."""
     tags: str | None = "Tags"
     """Body member that holds tags; None when the type has none."""
     tags_as_map: bool = False

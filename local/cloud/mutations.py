@@ -103,15 +103,15 @@ class Mutations:
         waits = binding.lifecycle is not None and begin(body, binding.lifecycle, self._session.effects, context)
         identity = render(binding.identity, body) or account.new_id(_prefix(binding.kind))
         existing = account.get(binding.kind, identity)
-        if existing is not None and not binding.adopts:
+        if existing is not None and not (binding.adopts or binding.overwrites):
             raise ApiError("ResourceAlreadyExistsException", f"{binding.kind} {identity} already exists", status=409)
         call.id = identity
         item = CloudObject(
             kind=binding.kind,
             id=identity,
             region=account.region,
-            body=overlay(existing.body, body) if existing is not None else body,
-            maker=existing.maker if existing is not None else Maker.PROGRAM,
+            body=overlay(existing.body, body) if existing is not None and binding.adopts else body,
+            maker=existing.maker if existing is not None and binding.adopts else Maker.PROGRAM,
             created_at=existing.created_at if existing is not None else account.now(),
             urn=call.urn,
         )

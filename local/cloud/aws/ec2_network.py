@@ -93,6 +93,7 @@ def _empty_vpc(vpc: CloudObject, context: Context) -> None:
     ):
         if found is not None:
             account.remove(kind, found.id)
+            account.remove("ec2:AdoptedDefaultSecurityGroup", found.id)
     for acl in account.find("ec2:NetworkAcl", VpcId=vpc.id):
         account.remove(acl.kind, acl.id)
 

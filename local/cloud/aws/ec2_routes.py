@@ -3,6 +3,8 @@
 The API nests both in the route table; the provider has a type for each, and so has CloudFormation.
 """
 
+import zlib
+
 from local.cloud.aws.binding import bind, calls
 from local.cloud.aws.common import get, unmodelled
 from local.cloud.aws.ec2_network import SUBNET_REFERENCE, VPC_REFERENCE, own
@@ -61,8 +63,8 @@ def _compute_route(body: dict[str, Json], context: Context) -> None:
     body["State"] = "active"
     body["Origin"] = "CreateRoute"
     body["InstanceOwnerId"] = ""
-    number = sum(ord(character) * 31**place for place, character in enumerate(destination(body)))
-    body["RouteId"] = f"r-{body['RouteTableId']}{number % 2**32}"
+    # As the provider makes it (hashicorp/terraform-provider-aws, ``RouteCreateID``): EC2 gives routes no ids.
+    body["RouteId"] = f"r-{body['RouteTableId']}{zlib.crc32(destination(body).encode())}"
     del context
 
 

@@ -202,6 +202,7 @@ DEFAULT_SECURITY_GROUP = bind(
     "ec2:AdoptedDefaultSecurityGroup",
     calls("DescribeSecurityGroups", "DescribeSecurityGroups", "ModifySecurityGroupRules"),
     identity="{GroupId}",
+    overwrites=True,
     create_only=("vpcId",),
     client_only=("revokeRulesOnDelete",),
     to_body=_adopted_body,

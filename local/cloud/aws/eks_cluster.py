@@ -220,6 +220,8 @@ def _empty_cluster(cluster: CloudObject, context: Context) -> None:
     group = cluster.body["resourcesVpcConfig"]["clusterSecurityGroupId"]
     if not users(account, group):  # else it stays behind, as on AWS
         account.remove("ec2:SecurityGroup", group)
+        for rule in account.find("ec2:SecurityGroupRule", GroupId=group):
+            account.remove(rule.kind, rule.id)
     _log_group(cluster, context)
 
 

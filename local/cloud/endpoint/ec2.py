@@ -1,4 +1,4 @@
-"""EC2: describe by table, delete through the simulator.
+"""EC2: describe, by table.
 
 Filters and error codes: Amazon EC2 API Reference, each Describe action and "Error codes"; other filters are refused.
 """
@@ -11,9 +11,9 @@ from typing import Final
 from local.cloud.aws.facts import offered_types, offered_zone_ids, zone_name, zones
 from local.cloud.endpoint.ec2_bodies import complete
 from local.cloud.endpoint.listing import page, select
-from local.cloud.endpoint.registry import CALLS, Asked, serves
+from local.cloud.endpoint.registry import CALLS, READ_KINDS, Asked, serves
 from local.cloud.endpoint.shapes import project
-from local.cloud.model import ApiError, CloudObject
+from local.cloud.model import ApiError
 from local.cloud.values import Json
 
 _PAGE: Final = 1000
@@ -97,6 +97,15 @@ LISTINGS: Final = (
         **{"attachment.instance-id": "Attachment.InstanceId"},
     ),
     _listing(
+        "Volume",
+        "volume",
+        "InvalidVolume.NotFound",
+        status="State",
+        availability_zone="AvailabilityZone",
+        volume_type="VolumeType",
+        **{"attachment.instance-id": "Attachments[].InstanceId"},
+    ),
+    _listing(
         "LaunchTemplate",
         "launch-template",
         "InvalidLaunchTemplateId.NotFound",
@@ -123,7 +132,13 @@ LISTINGS: Final = (
         id="GroupId",
         ids="GroupIds",
         missing="InvalidGroup.NotFound",
-        filters={"vpc-id": "VpcId", "group-id": "GroupId", "group-name": "GroupName"},
+        filters={
+            "vpc-id": "VpcId",
+            "group-id": "GroupId",
+            "group-name": "GroupName",
+            "ip-permission.group-id": "IpPermissions[].UserIdGroupPairs[].GroupId",
+            "egress.ip-permission.group-id": "IpPermissionsEgress[].UserIdGroupPairs[].GroupId",
+        },
     ),
     Listing(
         kind="ec2:Address",
@@ -203,6 +218,7 @@ def _describe(listing: Listing, asked: Asked) -> Mapping[str, Json]:
 
 for _one in LISTINGS:
     CALLS["ec2", _one.operation] = partial(_describe, _one)
+    READ_KINDS["ec2", _one.operation] = _one.kind
 
 
 @serves("ec2", "DescribeInstances")
@@ -246,124 +262,3 @@ def describe_instance_type_offerings(asked: Asked) -> Mapping[str, Json]:
     paths = {"instance-type": "InstanceType", "location": "Location"}
     shown, more = _page(asked, select(bodies, asked.parameters.get("Filters") or [], paths))
     return {"InstanceTypeOfferings": shown, **more}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Deletion:
-    """One Delete call: which input names the object, and what it is when absent."""
-
-    operation: str
-    kind: str
-    parameter: str
-    missing: str
-    answer: Mapping[str, str] = field(default_factory=dict)
-    """Output member -> member of the object before."""
-
-
-def _deletion(noun: str, missing: str, **more: str) -> Deletion:
-    return Deletion(operation=f"Delete{noun}", kind=f"ec2:{noun}", parameter=f"{noun}Id", missing=missing, answer=more)
-
-
-DELETIONS: Final = (
-    _deletion("Vpc", "InvalidVpcID.NotFound"),
-    _deletion("Subnet", "InvalidSubnetID.NotFound"),
-    _deletion("RouteTable", "InvalidRouteTableID.NotFound"),
-    _deletion("InternetGateway", "InvalidInternetGatewayID.NotFound"),
-    _deletion("NatGateway", "NatGatewayNotFound", NatGatewayId="NatGatewayId"),
-    _deletion("LaunchTemplate", "InvalidLaunchTemplateId.NotFound"),
-    Deletion(
-        operation="DeleteSecurityGroup", kind="ec2:SecurityGroup", parameter="GroupId", missing="InvalidGroup.NotFound"
-    ),
-    Deletion(
-        operation="DeletePlacementGroup",
-        kind="ec2:PlacementGroup",
-        parameter="GroupName",
-        missing="InvalidPlacementGroup.Unknown",
-    ),
-    Deletion(
-        operation="ReleaseAddress", kind="ec2:Address", parameter="AllocationId", missing="InvalidAllocationID.NotFound"
-    ),
-    Deletion(
-        operation="DisassociateRouteTable",
-        kind="ec2:RouteTableAssociation",
-        parameter="AssociationId",
-        missing="InvalidAssociationID.NotFound",
-    ),
-)
-
-
-def _existing(asked: Asked, kind: str, identifier: str, missing: str) -> CloudObject:
-    item = asked.store.get(kind, identifier)
-    if item is None:
-        raise ApiError(missing, f"The {kind.partition(':')[2]} ID '{identifier}' does not exist")
-    return item
-
-
-def _delete(deletion: Deletion, asked: Asked) -> Mapping[str, Json]:
-    identifier = str(asked.parameters.get(deletion.parameter) or "")
-    if not identifier:
-        raise ApiError("MissingParameter", f"The request must contain the parameter {deletion.parameter}")
-    item = _existing(asked, deletion.kind, identifier, deletion.missing)
-    if item.body.get("Attachments"):  # Pulumi's provider detaches on its own, the API does not
-        raise ApiError(
-            "DependencyViolation", f"The internetGateway '{identifier}' has dependencies and cannot be deleted."
-        )
-    asked.delete(deletion.kind, identifier)
-    return {member: item.body[source] for member, source in deletion.answer.items()}
-
-
-for _other in DELETIONS:
-    CALLS["ec2", _other.operation] = partial(_delete, _other)
-
-
-@serves("ec2", "DeleteVpcEndpoints", "DeleteFlowLogs")
-def delete_several(asked: Asked) -> Mapping[str, Json]:
-    """Those that go, go; the others are named in ``Unsuccessful``, as the service does it."""
-    endpoints = asked.operation.name == "DeleteVpcEndpoints"
-    kind, parameter = ("ec2:VpcEndpoint", "VpcEndpointIds") if endpoints else ("ec2:FlowLog", "FlowLogIds")
-    missing = "InvalidVpcEndpoint.NotFound" if endpoints else "InvalidFlowLogId.NotFound"
-    failed: list[Json] = []
-    for identifier in asked.parameters[parameter]:
-        try:
-            _existing(asked, kind, identifier, missing)
-            asked.delete(kind, identifier)
-        except ApiError as error:
-            failed.append({"ResourceId": identifier, "Error": {"Code": error.code, "Message": error.message}})
-    return {"Unsuccessful": failed}
-
-
-@serves("ec2", "CancelCapacityReservation")
-def cancel_capacity_reservation(asked: Asked) -> Mapping[str, Json]:
-    """Ends a reservation."""
-    identifier = asked.parameters["CapacityReservationId"]
-    _existing(asked, "ec2:CapacityReservation", identifier, "InvalidCapacityReservationId.NotFound")
-    asked.delete("ec2:CapacityReservation", identifier)
-    return {"Return": True}
-
-
-@serves("ec2", "DeleteNetworkInterface")
-def delete_network_interface(asked: Asked) -> Mapping[str, Json]:
-    """Only an interface that nothing uses goes."""
-    identifier = asked.parameters["NetworkInterfaceId"]
-    item = _existing(asked, "ec2:NetworkInterface", identifier, "InvalidNetworkInterfaceID.NotFound")
-    if item.body.get("Status") == "in-use":
-        raise ApiError("InvalidParameterValue", f"Network interface '{identifier}' is currently in use.")
-    asked.remove(item, "DeleteNetworkInterface")
-    return {}
-
-
-@serves("ec2", "DetachInternetGateway")
-def detach_internet_gateway(asked: Asked) -> Mapping[str, Json]:
-    """Takes the attachment off the gateway."""
-    identifier, vpc = asked.parameters["InternetGatewayId"], asked.parameters["VpcId"]
-    item = _existing(asked, "ec2:InternetGateway", identifier, "InvalidInternetGatewayID.NotFound")
-    attached = item.body.get("Attachments") or []
-    if not any(one.get("VpcId") == vpc for one in attached):
-        raise ApiError("Gateway.NotAttached", f"resource {identifier} is not attached to network {vpc}")
-
-    def act() -> None:
-        item.body["Attachments"] = [one for one in attached if one.get("VpcId") != vpc]
-        asked.store.put(item)
-
-    asked.write(item, "DetachInternetGateway", act)
-    return {}

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from local.cloud.endpoint.listing import page
-from local.cloud.endpoint.registry import CALLS, Asked
+from local.cloud.endpoint.registry import CALLS, READ_KINDS, Asked, serves
 from local.cloud.endpoint.shapes import project
 from local.cloud.model import ApiError, CloudObject
 from local.cloud.values import Json
@@ -110,3 +110,62 @@ for _noun in NOUNS:
     CALLS["eks", f"Describe{_noun.name}"] = partial(_describe, _noun)
     CALLS["eks", f"List{_noun.plural}"] = partial(_list, _noun)
     CALLS["eks", f"Delete{_noun.name}"] = partial(_delete, _noun)
+    READ_KINDS["eks", f"Describe{_noun.name}"] = READ_KINDS["eks", f"List{_noun.plural}"] = _noun.kind
+
+
+_IDENTITY: Final = "eks:PodIdentityAssociation"
+_POLICY: Final = "eks:AccessPolicyAssociation"
+READ_KINDS["eks", "ListPodIdentityAssociations"] = READ_KINDS["eks", "DescribePodIdentityAssociation"] = _IDENTITY
+READ_KINDS["eks", "ListAssociatedAccessPolicies"] = _POLICY
+
+
+def _paged(asked: Asked, member: str, found: list[dict[str, Json]]) -> dict[str, Json]:
+    token, size = asked.parameters.get("nextToken"), asked.parameters.get("maxResults")
+    shown, following = page(found, token, size, default=_PAGE, invalid="InvalidParameterException")
+    return {member: shown, **({"nextToken": following} if following else {})}
+
+
+@serves("eks", "ListPodIdentityAssociations")
+def list_pod_identity_associations(asked: Asked) -> Mapping[str, Json]:
+    """Those of a cluster; without their tags."""
+    found = asked.store.find(_IDENTITY, clusterName=_cluster(asked))
+    return _paged(asked, "associations", [asked.shaped("associations", item) for item in found])
+
+
+def _identity(asked: Asked) -> CloudObject:
+    cluster, name = _cluster(asked), asked.parameters["associationId"]
+    item = asked.store.get(_IDENTITY, name)
+    if item is None or item.body["clusterName"] != cluster:
+        message = f"No association found for id: {name} in cluster: {cluster}."
+        raise ApiError("ResourceNotFoundException", message, status=404)
+    return item
+
+
+@serves("eks", "DescribePodIdentityAssociation", "DeletePodIdentityAssociation")
+def pod_identity_association(asked: Asked) -> Mapping[str, Json]:
+    """One association, as it is or as it was."""
+    item = _identity(asked)
+    if asked.operation.name.startswith("Delete"):
+        asked.delete(_IDENTITY, item.id)
+    return {"association": project(item.body, asked.operation.output_shape.members["association"])}
+
+
+@serves("eks", "ListAssociatedAccessPolicies")
+def list_associated_access_policies(asked: Asked) -> Mapping[str, Json]:
+    """What a principal may do in a cluster."""
+    cluster, principal = _cluster(asked), asked.parameters["principalArn"]
+    found = asked.store.find(_POLICY, clusterName=cluster, principalArn=principal)
+    shown = [asked.shaped("associatedAccessPolicies", item) for item in found]
+    return {"clusterName": cluster, "principalArn": principal, **_paged(asked, "associatedAccessPolicies", shown)}
+
+
+@serves("eks", "DisassociateAccessPolicy")
+def disassociate_access_policy(asked: Asked) -> Mapping[str, Json]:
+    """Takes a policy from a principal."""
+    cluster, principal, policy = _cluster(asked), asked.parameters["principalArn"], asked.parameters["policyArn"]
+    found = asked.store.find(_POLICY, clusterName=cluster, principalArn=principal, policyArn=policy)
+    if not found:
+        message = f"The policy {policy} is not associated with {principal}."
+        raise ApiError("ResourceNotFoundException", message, status=404)
+    asked.delete(_POLICY, found[0].id)
+    return {}

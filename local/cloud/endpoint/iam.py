@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
+from local.cloud.aws.iam import managed_arn
 from local.cloud.endpoint.listing import page
 from local.cloud.endpoint.registry import Asked, serves
 from local.cloud.endpoint.shapes import project
@@ -12,6 +13,7 @@ from local.cloud.values import Json
 
 _PAGE: Final = 100
 _GONE: Final = "NoSuchEntity"
+_MANAGED: Final = managed_arn("")
 
 
 def _paged(asked: Asked, member: str, items: list[Json]) -> dict[str, Json]:
@@ -64,6 +66,33 @@ def list_attached_role_policies(asked: Asked) -> Mapping[str, Json]:
     role = _role(asked).id
     arns = [str(item.body["PolicyArn"]) for item in asked.store.find("iam:AttachedPolicy", RoleName=role)]
     return _paged(asked, "AttachedPolicies", [{"PolicyArn": arn, "PolicyName": arn.rpartition("/")[2]} for arn in arns])
+
+
+@serves("iam", "ListPolicies")
+def list_policies(asked: Asked) -> Mapping[str, Json]:
+    """The account's own, AWS's, or both; without tags, as at AWS."""
+    scope = asked.parameters.get("Scope") or "All"
+    for name in ("OnlyAttached", "PathPrefix", "PolicyUsageFilter"):
+        if asked.parameters.get(name):
+            raise ApiError("InvalidInput", f"{name} is not simulated")
+    items = [
+        item
+        for item in asked.store.find("iam:Policy")
+        if scope == "All" or (scope == "AWS") is item.id.startswith(_MANAGED)
+    ]
+    shown = [asked.shaped("Policies", item) for item in items]
+    found: list[Json] = [{key: value for key, value in one.items() if key != "Tags"} for one in shown]
+    return _paged(asked, "Policies", found)
+
+
+@serves("iam", "GetPolicy")
+def get_policy(asked: Asked) -> Mapping[str, Json]:
+    """One managed policy, with its tags."""
+    arn = asked.parameters["PolicyArn"]
+    item = asked.store.get("iam:Policy", arn)
+    if item is None:
+        raise ApiError(_GONE, f"Policy {arn} was not found.", status=404)
+    return {"Policy": project(item.body, asked.operation.output_shape.members["Policy"])}
 
 
 @serves("iam", "DetachRolePolicy")

@@ -1,4 +1,4 @@
-"""KMS: keys and aliases, for reading."""
+"""KMS: keys, for reading, and aliases."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -49,3 +49,13 @@ def list_aliases(asked: Asked) -> Mapping[str, Json]:
     key = _key(asked, wanted).id if wanted else ""
     found = [item for item in asked.store.find("kms:Alias") if not key or item.body["TargetKeyId"] == key]
     return _paged(asked, "Aliases", [asked.shaped("Aliases", item) for item in found])
+
+
+@serves("kms", "DeleteAlias")
+def delete_alias(asked: Asked) -> Mapping[str, Json]:
+    """Deletes the name; the key stays."""
+    name = asked.parameters["AliasName"]
+    if asked.store.get("kms:Alias", name) is None:
+        raise ApiError("NotFoundException", f"Alias {name} is not found.")
+    asked.delete("kms:Alias", name)
+    return {}

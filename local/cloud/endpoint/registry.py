@@ -1,8 +1,9 @@
 """Which calls are served, and what they work with."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from local.cloud.aws.package import PACKAGE
 from local.cloud.calls import CallRunner
@@ -18,6 +19,7 @@ from local.cloud.store import Credentials, SqliteStore
 from local.cloud.values import Json
 
 _LOST = "RequestSendFailed"
+T = TypeVar("T")
 
 
 class LostResponseError(Exception):
@@ -82,9 +84,28 @@ class Asked:
     def write(self, item: CloudObject, api: str, act: Callable[[], None]) -> None:
         """Do ``act`` as one journalled call on ``item``; errors as ``delete``."""
         operation = "delete" if api.startswith("Delete") else "update"
-        call = Call(operation, api, "", item.kind, modelled=True, label=item.id, id=item.id)
+        self._run(Call(operation, api, "", item.kind, modelled=True, label=item.id, id=item.id), act)
+
+    def read(self, service: str, handler: "Handler") -> Mapping[str, Json]:
+        """What ``handler`` answers to a call that changes nothing: journalled, and met by planted faults.
+
+        Raises:
+            ApiError: refused.
+            LostResponseError: planted.
+        """
+        api = self.operation.name
+        kind = READ_KINDS.get((service, api), f"{service}:{api}")
+        call = Call("read", api, "", kind, modelled=True, label=api, request=dict(self.parameters))
+        return self._run(call, lambda: handler(self))
+
+    def _run(self, call: Call, act: Callable[[], T]) -> T:
+        cancelled = threading.Event()
+        cancelled.set()  # a throttled call is refused at once: boto3's callers try again themselves
+        runner = CallRunner(PACKAGE, self.store)
         try:
-            CallRunner(PACKAGE, self.store).run(call, act, redactor=Redactor())
+            return runner.run(call, act, redactor=Redactor(), cancelled=cancelled)[0]
+        except CancelledCallError:
+            raise _throttled(call.kind) from None
         except CloudError as error:
             if error.code == _LOST:
                 raise LostResponseError from None
@@ -93,7 +114,15 @@ class Asked:
 
 Handler = Callable[[Asked], Mapping[str, Json]]
 CALLS: dict[tuple[str, str], Handler] = {}
-"""Handlers by signing name and operation."""
+"""Handlers by service and operation."""
+READ_KINDS: dict[tuple[str, str], str] = {}
+"""The kind that a reading operation is about, for the journal and for faults that name a kind."""
+_READS = ("Describe", "Get", "Head", "List")
+
+
+def is_read(operation: str) -> bool:
+    """Whether an operation changes nothing."""
+    return operation.startswith(_READS)
 
 
 def serves(service: str, *operations: str) -> Callable[[Handler], Handler]:

@@ -9,10 +9,10 @@ from typing import Final
 
 from local.cloud.endpoint import calls  # noqa: F401 - registers the handlers
 from local.cloud.endpoint.messages import HttpReply, HttpRequest
-from local.cloud.endpoint.registry import CALLS, Asked, LostResponseError
+from local.cloud.endpoint.registry import CALLS, Asked, LostResponseError, is_read
 from local.cloud.endpoint.shapes import ShapeError
-from local.cloud.endpoint.signature import service_of, verify
-from local.cloud.endpoint.wire import SERVICES, parse, refusal, reply
+from local.cloud.endpoint.signature import verify
+from local.cloud.endpoint.wire import SERVICES, api_of, parse, refusal, reply
 from local.cloud.lifecycle import Effects
 from local.cloud.model import ApiError
 from local.cloud.store import SqliteStore
@@ -41,7 +41,7 @@ class Endpoint:
         Raises:
             LostResponseError: a planted fault: the connection is to be dropped.
         """
-        service, request_id = service_of(request), str(uuid.uuid4())
+        service, request_id = api_of(request), str(uuid.uuid4())
         try:
             return self._answer(service, request, request_id)
         except ApiError as error:
@@ -66,7 +66,8 @@ class Endpoint:
             parameters=parsed.parameters,
             effects=self._effects,
         )
-        return reply(parsed, handler(asked), request_id)
+        answer = asked.read(service, handler) if is_read(parsed.operation.name) else handler(asked)
+        return reply(parsed, answer, request_id)
 
 
 def _not_modelled(service: str, operation: str, known: str) -> ApiError:

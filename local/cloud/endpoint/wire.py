@@ -15,12 +15,15 @@ from xml.sax.saxutils import escape
 from local.cloud.endpoint import cbor
 from local.cloud.endpoint.messages import HttpReply, HttpRequest
 from local.cloud.endpoint.shapes import conform
+from local.cloud.endpoint.signature import service_of
 from local.cloud.model import ApiError
 from local.cloud.values import Json
 
 _MODELS: Final = {"tagging": "resourcegroupstaggingapi"}
-SERVICES: Final = ("ec2", "eks", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging")
-"""Signing names that are served."""
+_BALANCING: Final = "elasticloadbalancing"
+_BALANCING_2: Final = "2015-12-01"
+SERVICES: Final = ("ec2", "eks", "elb", "elbv2", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging")
+"""What is served: signing names, and the two APIs that share the one of Elastic Load Balancing."""
 _CBOR: Final = re.compile(r"/service/[^/]+/operation/(\w+)\Z")
 
 
@@ -33,6 +36,14 @@ class Parsed:
     """botocore's model of it."""
     parameters: dict[str, Json]
     protocol: str
+
+
+def api_of(request: HttpRequest) -> str:
+    """The service of a request: its signing name, told apart by API version where two share one."""
+    name = service_of(request)
+    if name != _BALANCING:
+        return name
+    return "elbv2" if dict(_pairs(request.body.decode(errors="replace"))).get("Version") == _BALANCING_2 else "elb"
 
 
 @cache
