@@ -9,6 +9,8 @@ from cli.inventory.owned import Inventory, Owned, RemovalRefusedError
 from cli.locks import Lock
 
 _MOVING: Final = ("CREATING", "DELETING", "UPDATING")
+_LAST: Final = frozenset({"logs:LogGroup"})
+"""What a living cluster would make anew."""
 _PASSING: Final = ("ResourceInUse",)
 """Codes of refusals that end by themselves."""
 
@@ -115,6 +117,22 @@ def remove_all(
     Each round tries all that are left. Rounds without progress are repeated after ``pause`` while something is still
     on its way (a cluster that is being made cannot be deleted yet), which statuses and the codes ``passing`` tell.
     """
+    last = [item for item in items if item.kind in _LAST]
+    first = [item for item in items if item.kind not in _LAST]
+    return [
+        *_rounds(inventory, first, pause=pause, rounds=rounds, passing=passing),
+        *_rounds(inventory, last, pause=pause, rounds=rounds, passing=passing),
+    ]
+
+
+def _rounds(
+    inventory: Inventory,
+    items: Sequence[Owned],
+    *,
+    pause: Callable[[], None],
+    rounds: int,
+    passing: Sequence[str],
+) -> list[tuple[Owned, str]]:
     left = list(items)
     refusals: dict[str, str] = {}
     for _ in range(rounds):

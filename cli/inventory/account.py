@@ -11,19 +11,8 @@ from cli.inventory.removal import UnknownKindError, delete
 
 _WAIT_SECONDS: Final = 1800
 """Longest wait for one deletion: a cluster takes about ten minutes at AWS."""
-_GONE: Final = frozenset(
-    {
-        "InvalidAssociationID.NotFound",
-        "InvalidGroup.NotFound",
-        "InvalidNetworkInterfaceID.NotFound",
-        "InvalidRoute.NotFound",
-        "InvalidSecurityGroupRuleId.NotFound",
-        "NoSuchEntity",
-        "NotFoundException",
-        "ResourceNotFoundException",
-    }
-)
-"""Codes of objects that went along with another one."""
+_GONE: Final = ("NotFound", "NotFoundException", ".Unknown", "NoSuchEntity", "NoSuchBucket")
+"""Ends of the codes of what is no more: it went along with another object, or somebody else was quicker."""
 
 
 class AwsInventory:
@@ -82,7 +71,7 @@ class AwsInventory:
         try:
             delete(item, self._clients, self._wait)
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
+            if not error.response["Error"]["Code"].endswith(_GONE):
                 raise RemovalRefusedError(str(error)) from None
         except (UnknownKindError, WaiterError) as error:
             raise RemovalRefusedError(str(error)) from None

@@ -176,7 +176,7 @@ def revoke_rules(asked: Asked) -> Mapping[str, Json]:
         if rule.body["GroupId"] != group or bool(rule.body.get("IsEgress")) is not egress:
             raise ApiError(missing, f"The security group rule ID '{rule.id}' does not exist")
     for rule in rules:
-        asked.delete(rule.kind, rule.id)
+        asked.delete(rule.kind, rule.id, api=asked.operation.name)
     members = ("SecurityGroupRuleId", "GroupId", "IsEgress", "IpProtocol", "FromPort", "ToPort", "CidrIpv4", "CidrIpv6")
     revoked = [{name: one.body[name] for name in members if one.body.get(name) is not None} for one in rules]
     return {"Return": True, "RevokedSecurityGroupRules": revoked}

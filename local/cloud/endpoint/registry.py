@@ -11,7 +11,7 @@ from local.cloud.endpoint.shapes import project
 from local.cloud.failures import Call, CancelledCallError, CloudError
 from local.cloud.journal import Redactor
 from local.cloud.lifecycle import Effects
-from local.cloud.model import ApiError, CloudObject
+from local.cloud.model import ApiError, CloudObject, Operation
 from local.cloud.paths import lookup
 from local.cloud.references import check_holders
 from local.cloud.simulator import Simulator
@@ -44,8 +44,10 @@ class Asked:
         """A stored object as an item of that list."""
         return project(item.body, self.items(member))
 
-    def delete(self, kind: str, identifier: str) -> None:
+    def delete(self, kind: str, identifier: str, *, api: str = "") -> None:
         """Delete through the simulator: rules, references, journal and faults as for Pulumi's plugin.
+
+        ``api`` chooses among types that share a kind.
 
         Returns as soon as the deletion has begun; what takes time goes on in the supervisor.
 
@@ -53,7 +55,11 @@ class Asked:
             ApiError: refused.
             LostResponseError: planted.
         """
-        binding = next(found for found in PACKAGE.bindings.values() if found.kind == kind)
+        binding = next(
+            found
+            for found in PACKAGE.bindings.values()
+            if found.kind == kind and api in ("", found.operations[Operation.DELETE])
+        )
         simulator = Simulator(PACKAGE, self.store, self.effects, dependency_patience=0.0)
         simulator.cancel()  # nothing waits here: boto3's callers poll
         try:

@@ -10,19 +10,14 @@ from typing import Any
 import pytest
 
 from cli.checkpoint import adoptable, identifiers, pending, repaired
-from cli.inventory import AwsInventory, Owned, RemovalRefusedError, SimulatedInventory
+from cli.inventory.owned import Owned, RemovalRefusedError
 from cli.locks import locks
 from cli.recovery import Findings, find, remove_all
-from local.cloud.aws.package import PACKAGE
-from local.cloud.lifecycle import Effects
-from local.cloud.model import CloudObject
-from local.cloud.store import SqliteStore
 
 BASE = "urn:pulumi:local::slipway"
 PROVIDER = f"{BASE}::pulumi:providers:aws::aws"
 COMPONENT = f"{BASE}::slipway:aws:LustreFileSystem::scratch"
 FILE_SYSTEM = f"{BASE}::slipway:aws:LustreFileSystem$aws:fsx/lustreFileSystem:LustreFileSystem::scratch-fs"
-TAGS = [{"Key": "slipway:stack", "Value": "slipway/local"}]
 
 
 def state(*operations: Mapping[str, Any], more: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -151,51 +146,24 @@ def test_what_somebody_else_holds_remains_with_the_reason() -> None:
     assert (item.id, why) == ("vpc", "DependencyViolation: vpc is needed by ['of-another-team']")
 
 
-@pytest.fixture
-def store() -> SqliteStore:
-    return SqliteStore(":memory:")
+def test_a_refusal_that_passes_is_waited_for_and_only_the_codes_that_are_named_do() -> None:
+    account = _Account({"group": {"interface of a load balancer"}})
+    waits: list[str] = []
+
+    def interfaces_go() -> None:
+        waits.append("waited")
+        account.removed.append("interface of a load balancer")
+
+    assert remove_all(account, _items("group"), pause=interfaces_go, passing=("DependencyViolation",)) == []
+    assert (waits, account.removed[-1]) == (["waited"], "group")
 
 
-def test_the_simulated_inventory_finds_the_stacks_objects_by_their_tags(store: SqliteStore) -> None:
-    named = {"Key": "slipway:resource", "Value": "network-vpc"}
-    for number, tags in enumerate([[*TAGS, named], [{"Key": "slipway:stack", "Value": "slipway/other"}], []]):
-        body = {"VpcId": f"vpc-{number}", "CidrBlock": "10.0.0.0/16", "Tags": tags}
-        store.put(CloudObject(kind="ec2:Vpc", id=f"vpc-{number}", region="us-east-1", body=body))
-    (item,) = SimulatedInventory(PACKAGE, store).owned("slipway", "local")
-    assert (item.kind, item.id, item.name, item.holds_data) == ("ec2:Vpc", "vpc-0", "network-vpc", False)
-    assert "aws:ec2/vpc:Vpc" in item.types
-
-
-def test_the_simulated_inventory_deletes_through_the_rules_of_the_service(store: SqliteStore) -> None:
-    body = {"VpcId": "vpc-1", "CidrBlock": "10.0.0.0/16", "State": "available", "Tags": TAGS}
-    store.put(CloudObject(kind="ec2:Vpc", id="vpc-1", region="us-east-1", body=body))
-    inventory = SimulatedInventory(PACKAGE, store, effects=Effects.INSTANT)
-    (item,) = inventory.owned("slipway", "local")
-    inventory.remove(item)
-    assert store.find("ec2:Vpc") == []
-
-
-class _Tagging:
-    """The part of boto3's tagging client that is used."""
-
-    def get_paginator(self, name: str) -> "_Tagging":
-        assert name == "get_resources"
-        return self
-
-    def paginate(self, **query: Any) -> list[dict[str, Any]]:
-        assert query == {"TagFilters": [{"Key": "slipway:stack", "Values": ["slipway/prod"]}]}
-        arn = "arn:aws:fsx:us-east-1:111122223333:file-system/fs-1"
-        return [{"ResourceTagMappingList": [{"ResourceARN": arn, "Tags": [{"Key": "slipway:resource", "Value": "s"}]}]}]
-
-
-def test_a_real_account_is_listed_and_never_touched() -> None:
-    inventory = AwsInventory("us-east-1", _Tagging())
-    (item,) = inventory.owned("slipway", "prod")
-    assert (item.id, item.name, item.holds_data) == ("arn:aws:fsx:us-east-1:111122223333:file-system/fs-1", "s", True)
-    with pytest.raises(RemovalRefusedError, match="real account"):
-        inventory.remove(item)
-    known = {"urn": FILE_SYSTEM, "custom": True, "id": "fs-1", "type": "t", "outputs": {"arn": item.id}}
+def test_what_is_known_by_its_arn_only_is_found_in_the_state_by_its_arn() -> None:
+    arn = "arn:aws:sqs:us-east-1:111122223333:queue"
+    item = owned(arn, name="queue", kind="sqs:queue", types=(), holds_data=False)
+    known = {"urn": FILE_SYSTEM, "custom": True, "id": "fs-1", "type": "t", "outputs": {"arn": arn}}
     assert found(state(more=[known]), item).empty
+    assert [one.id for one in found(state(), item).remove] == [arn]
 
 
 def _lock(directory: Path, pid: int, host: str) -> dict[str, str]:

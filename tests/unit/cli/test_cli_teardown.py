@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 
-from cli.afterwards import in_networks, in_real_networks, merged, network_of
-from cli.leftovers import Leftover
+from cli.leftovers import Leftover, merged
 from cli.teardown import acts, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
-from local.cloud.model import CloudObject
 
 BASE = "urn:pulumi:prod::slipway::"
 
@@ -52,6 +50,7 @@ def test_a_stage_takes_along_what_depends_on_it_and_the_last_takes_all() -> None
     assert first.arguments[3:] == [f"--target={JOB['urn']}", "--target-dependents"]
     assert last.arguments == ["destroy", "--yes", "--skip-preview"]
     assert [act.title for act in acts(state(VPC))] == ["network and the rest"]
+    assert [act.last for act in acts(WHOLE)] == [False] * 5 + [True], "leftovers go before the network, and only then"
 
 
 def test_what_an_earlier_stage_took_along_is_not_asked_for_again() -> None:
@@ -93,58 +92,7 @@ def test_production_and_protected_stacks_need_their_name(environment: str, prote
     assert needs_words(environment, protect=protect) is words
 
 
-def thing(kind: str, identifier: str, **body: Any) -> CloudObject:
-    return CloudObject(kind=kind, id=identifier, region="us-east-1", body=body)
-
-
-def test_residue_is_looked_for_in_the_networks_of_the_stack() -> None:
-    objects = [
-        thing("ec2:NetworkInterface", "eni-1", VpcId="vpc-1"),
-        thing("ec2:NetworkInterface", "eni-2", VpcId="vpc-2"),
-        thing("eks:Cluster", "main", resourcesVpcConfig={"vpcId": "vpc-1"}),
-    ]
-    assert [item.id for item in in_networks(objects, ["vpc-1"])] == ["eni-1", "main"]
-    assert network_of({}) == ""
-
-
 def test_an_object_found_twice_is_named_once_with_both_reasons() -> None:
     tagged = [Leftover(kind="ec2:Subnet", id="s", why="tags")]
     inside = [Leftover(kind="ec2:Subnet", id="s", why="network"), Leftover(kind="ec2:Vpc", id="v", why="network")]
     assert merged(tagged, inside) == [Leftover(kind="ec2:Subnet", id="s", why="tags; network"), inside[1]]
-
-
-class Ec2:
-    """As boto3's client: pages per operation."""
-
-    def __init__(self, pages: dict[str, list[dict[str, Any]]]) -> None:
-        self.pages = pages
-        self.filters: list[Any] = []
-
-    def get_paginator(self, operation: str) -> "Pages":
-        return Pages(self, operation)
-
-
-class Pages:
-    def __init__(self, client: Ec2, operation: str) -> None:
-        self.client, self.operation = client, operation
-
-    def paginate(self, **query: Any) -> list[dict[str, Any]]:
-        self.client.filters.append(query["Filters"])
-        return self.client.pages[self.operation]
-
-
-def test_a_real_account_is_asked_by_network() -> None:
-    client = Ec2(
-        {
-            "describe_network_interfaces": [{"NetworkInterfaces": [{"NetworkInterfaceId": "eni-1", "VpcId": "vpc-1"}]}],
-            "describe_security_groups": [{"SecurityGroups": []}],
-            "describe_subnets": [{"Subnets": []}],
-            "describe_instances": [{"Reservations": [{"Instances": [{"InstanceId": "i-1", "VpcId": "vpc-1"}]}]}],
-        }
-    )
-    assert [(item.kind, item.id) for item in in_real_networks(client, ["vpc-1"])] == [
-        ("ec2:NetworkInterface", "eni-1"),
-        ("ec2:Instance", "i-1"),
-    ]
-    assert client.filters == [[{"Name": "vpc-id", "Values": ["vpc-1"]}]] * 4
-    assert in_real_networks(client, []) == []

@@ -1,7 +1,7 @@
 """A full account behind the endpoint, and boto3 clients that reach it over HTTP."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
@@ -15,6 +15,8 @@ from local.cloud.store import SqliteStore
 from tests.support.aws_account import Builder
 from tests.support.aws_platform import SETTINGS, STEPS
 
+STACK = "slipway/dev"
+"""Whose everything is that the fixture ``owned_platform`` makes."""
 DEPLOYER = "arn:aws:iam::000000000000:role/slipway-deployer"
 
 
@@ -25,9 +27,15 @@ class Served:
     store: SqliteStore
     builder: Builder
     server: EndpointServer
+    clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
     def client(self, service: str, *, key: str = "", secret: str = "") -> Any:
         """A boto3 client with the account's own key, or another."""
+        if (service, key, secret) not in self.clients:
+            self.clients[service, key, secret] = self._client(service, key, secret)
+        return self.clients[service, key, secret]
+
+    def _client(self, service: str, key: str, secret: str) -> Any:
         known = self.store.credentials(DEPLOYER)
         return boto3.client(
             service,
@@ -66,6 +74,23 @@ def full() -> Iterator[Served]:
     server = EndpointServer(store)
     server.start()
     builder = Builder(Simulator(PACKAGE, store))
+    builder.build(STEPS)
+    yield Served(store, builder, server)
+    server.stop()
+    store.close()
+
+
+@pytest.fixture
+def owned_platform() -> Iterator[Served]:
+    """One of every bound type, all with the tag of one stack; for tests that change it."""
+    store = SqliteStore(":memory:")
+    for name, value in SETTINGS.items():
+        store.set_setting(name, value)
+    simulator = Simulator(PACKAGE, store)
+    simulator.configure({"defaultTags": {"tags": {"slipway:stack": STACK}}}, refuse_real=False)
+    server = EndpointServer(store)
+    server.start()
+    builder = Builder(simulator)
     builder.build(STEPS)
     yield Served(store, builder, server)
     server.stop()

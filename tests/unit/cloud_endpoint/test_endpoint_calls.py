@@ -11,13 +11,18 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClientError
 
 from local.cloud.aws import scenarios as on
+from local.cloud.aws.controllers import Owner, classic_balancer, network_balancer, volume
+from local.cloud.aws.ec2_network import interface
 from local.cloud.aws.package import PACKAGE
-from local.cloud.endpoint.registry import listed
+from local.cloud.endpoint.registry import CALLS, listed
 from local.cloud.endpoint.server import EndpointServer
 from local.cloud.faults import Fault, FaultType
 from local.cloud.lifecycle import Effects
+from local.cloud.model import Context
 from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
+from local.cluster.cloud_facts import node_template
+from local.cluster.instances import launch
 from tests.support.aws_account import Builder
 
 IDS = {
@@ -177,7 +182,7 @@ def test_retention_is_set_and_a_log_group_goes(serve: Any) -> None:
     assert group["retentionInDays"] == 30
     logs.delete_log_group(logGroupName="/aws/eks/demo/cluster")
     assert logs.describe_log_groups()["logGroups"] == []
-    assert account.store.journal()[-1].operation == "DeleteLogGroup"
+    assert [entry.operation for entry in account.store.journal()][-2:] == ["DeleteLogGroup", "DescribeLogGroups"]
     again = lambda: logs.delete_log_group(logGroupName="/aws/eks/demo/cluster")  # noqa: E731 - one refusal
     assert code_of(again) == "ResourceNotFoundException"
 
@@ -276,3 +281,158 @@ def test_a_cluster_is_deleting_when_its_deletion_was_accepted_and_the_supervisor
     finally:
         server.stop()
         store.close()
+
+
+def test_calls_that_change_nothing_are_journalled_with_what_they_asked(serve: Any) -> None:
+    account = serve()
+    account.builder.create(*on.VPC)
+    asked = [{"Name": "vpc-id", "Values": [account.builder.ids["vpc"]]}]
+    account.client("ec2").describe_vpcs(Filters=asked)
+    account.client("eks").list_clusters()
+    read = account.store.journal()[-2:]
+    assert [(entry.operation, entry.kind, entry.outcome) for entry in read] == [
+        ("DescribeVpcs", "ec2:Vpc", "ok"),
+        ("ListClusters", "eks:Cluster", "ok"),
+    ]
+    assert read[0].request == {"Filters": asked}
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "operation", "code"),
+    [
+        ("ec2", "describe_vpcs", "DescribeVpcs", "RequestLimitExceeded"),
+        ("eks", "list_clusters", "ListClusters", "TooManyRequestsException"),
+        ("resourcegroupstaggingapi", "get_resources", "GetResources", "ThrottlingException"),
+    ],
+)
+def test_planted_throttling_meets_reads_that_it_was_planted_for(
+    serve: Any, service: str, call: str, operation: str, code: str
+) -> None:
+    account = serve()
+    asking = getattr(account.client(service), call)
+    account.store.add_fault(Fault(type=FaultType.THROTTLE, operation=operation))
+    asking()
+    account.store.clear_faults()
+    account.store.add_fault(Fault(type=FaultType.THROTTLE, operation=operation, mutating=False))
+    assert code_of(asking) == code
+    asking()
+    outcomes = [entry.outcome for entry in account.store.journal() if entry.operation == operation]
+    assert outcomes == ["ok", "fault", "ok"], "the first was planted for changes only, the second hit once"
+
+
+def test_a_lost_response_meets_a_read_too(serve: Any) -> None:
+    account = serve()
+    account.store.add_fault(Fault(type=FaultType.LOST_RESPONSE, operation="DescribeVpcs", mutating=False))
+    with pytest.raises((HTTPClientError, EndpointConnectionError)):
+        account.client("ec2").describe_vpcs()
+
+
+@pytest.mark.parametrize(
+    ("answer", "complaint"),
+    [
+        ({"Vpcs": [], "Colour": "red"}, "has no member Colour"),
+        ({"Vpcs": {}}, "VpcList is a list, got dict"),
+        ({"Vpcs": [], "NextToken": 7}, "String is a string, got int"),
+    ],
+)
+def test_a_reply_is_checked_against_the_service_model_from_its_top(
+    serve: Any, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], complaint: str
+) -> None:
+    monkeypatch.setitem(CALLS, ("ec2", "DescribeVpcs"), lambda _: answer)
+    with pytest.raises(ClientError, match=complaint):
+        serve().client("ec2").describe_vpcs()
+
+
+def test_a_request_is_checked_against_the_service_model(serve: Any) -> None:
+    account = serve()
+    ec2 = account.client("ec2")
+    ec2.meta.events.register("before-call.ec2.DescribeVpcs", _add_a_member)
+    with pytest.raises(ClientError) as refused:
+        ec2.describe_vpcs()
+    assert refused.value.response["Error"]["Code"] in {"ValidationException", "SerializationException"}
+
+
+def _add_a_member(params: dict[str, Any], **_: Any) -> None:
+    params["body"]["MaxResults"] = "many"
+
+
+def test_instances_are_those_of_a_node_group_with_their_interfaces(serve: Any) -> None:
+    account = serve()
+    account.builder.build((*on.BEFORE_NODES, (on.NODE_GROUP_TOKEN, "pool", on.NODE_INPUTS)))
+    (group,), (cluster,) = account.store.find("eks:Nodegroup"), account.store.find("eks:Cluster")
+    template = node_template(account.store, group.body, cluster.body)
+    subnets = [account.builder.ids["a"], account.builder.ids["b"]]
+    name = group.body["nodegroupName"]
+    launch(account.store, template, cluster=cluster.id, group=name, subnets=subnets, count=3)
+    ec2 = account.client("ec2")
+    mine = [
+        {"Name": "tag:eks:nodegroup-name", "Values": [name]},
+        {"Name": "instance-state-name", "Values": ["running"]},
+    ]
+    found = [one for row in ec2.describe_instances(Filters=mine)["Reservations"] for one in row["Instances"]]
+    assert {one["InstanceId"] for one in found} == {item.id for item in account.store.find("ec2:Instance")}
+    assert [one["SubnetId"] for one in found].count(subnets[0]) == 2
+    assert {one["Placement"]["AvailabilityZone"] for one in found} == {"us-east-1a", "us-east-1b"}
+    (card,) = found[0]["NetworkInterfaces"]
+    shown = ec2.describe_network_interfaces(NetworkInterfaceIds=[card["NetworkInterfaceId"]])["NetworkInterfaces"]
+    assert [one["Attachment"]["InstanceId"] for one in shown] == [found[0]["InstanceId"]]
+    in_use = lambda: ec2.delete_network_interface(NetworkInterfaceId=card["NetworkInterfaceId"])  # noqa: E731
+    assert code_of(in_use) == "InvalidParameterValue"
+    assert code_of(lambda: ec2.describe_instances(InstanceIds=["i-0123456789abcdef0"])) == "InvalidInstanceID.NotFound"
+
+
+def test_a_free_interface_and_a_free_volume_go_and_used_ones_do_not(serve: Any) -> None:
+    account = serve()
+    account.builder.build(on.NETWORK)
+    with account.store.transaction():
+        subnet = account.store.get("ec2:Subnet", account.builder.ids["a"])
+        free = interface(subnet, Context(account=account.store, name=""), Status="available")
+        account.store.put(free)
+        disk = volume(account.store, Owner(cluster="demo", namespace="n", name="c"), zone="us-east-1a", size_gib=8)
+    ec2 = account.client("ec2")
+    ec2.delete_network_interface(NetworkInterfaceId=free.id)
+    assert account.store.get("ec2:NetworkInterface", free.id) is None
+    (shown,) = ec2.describe_volumes(Filters=[{"Name": "tag-key", "Values": ["kubernetes.io/cluster/*"]}])["Volumes"]
+    assert (shown["VolumeId"], shown["Size"], shown["State"]) == (disk.id, 8, "available")
+    ec2.delete_volume(VolumeId=disk.id)
+    assert code_of(lambda: ec2.delete_volume(VolumeId=disk.id)) == "InvalidVolume.NotFound"
+    disk.body["Attachments"] = [{"InstanceId": "i-0123456789abcdef0"}]
+    account.store.put(disk)
+    assert code_of(lambda: ec2.delete_volume(VolumeId=disk.id)) == "VolumeInUse"
+
+
+def test_both_load_balancing_apis_answer_on_their_one_signing_name(serve: Any) -> None:
+    account = serve()
+    account.builder.build(on.CLUSTER)
+    with account.store.transaction():
+        classic = classic_balancer(account.store, Owner(cluster="demo", namespace="web", name="front"))
+        network = network_balancer(account.store, Owner(cluster="demo", namespace="web", name="store"))
+    elb, elbv2 = account.client("elb"), account.client("elbv2")
+    assert [one["LoadBalancerName"] for one in elb.describe_load_balancers()["LoadBalancerDescriptions"]] == [
+        classic.id
+    ]
+    (tags,) = elb.describe_tags(LoadBalancerNames=[classic.id])["TagDescriptions"]
+    assert {"Key": "kubernetes.io/cluster/demo", "Value": "owned"} in tags["Tags"]
+    (shown,) = elbv2.describe_load_balancers()["LoadBalancers"]
+    assert (shown["LoadBalancerArn"], shown["Type"], shown["State"]["Code"]) == (network.id, "network", "active")
+    (group,) = elbv2.describe_target_groups(LoadBalancerArn=network.id)["TargetGroups"]
+    target = group["TargetGroupArn"]
+    assert code_of(lambda: elbv2.delete_target_group(TargetGroupArn=target)) == "ResourceInUse"
+    elbv2.delete_load_balancer(LoadBalancerArn=network.id)
+    elbv2.delete_target_group(TargetGroupArn=target)
+    elb.delete_load_balancer(LoadBalancerName=classic.id)
+    elb.delete_load_balancer(LoadBalancerName=classic.id)
+    assert elbv2.describe_load_balancers()["LoadBalancers"] == elbv2.describe_target_groups()["TargetGroups"] == []
+    assert account.store.find("ec2:NetworkInterface", Status="in-use", InterfaceType="network_load_balancer") == []
+    assert code_of(lambda: elb.describe_load_balancers(LoadBalancerNames=[classic.id])) == "LoadBalancerNotFound"
+
+
+def test_a_refused_revocation_revokes_nothing(full: Any) -> None:
+    ec2, ids = full.client("ec2"), full.builder.ids
+    wrong_way = lambda: ec2.revoke_security_group_egress(GroupId=ids["sg"], SecurityGroupRuleIds=[ids["in"]])  # noqa: E731
+    assert code_of(wrong_way) == "InvalidSecurityGroupRuleId.NotFound"
+    by_permission = lambda: ec2.revoke_security_group_ingress(  # noqa: E731
+        GroupId=ids["sg"], IpPermissions=[{"IpProtocol": "-1"}]
+    )
+    assert code_of(by_permission) == "InvalidParameterCombination"
+    assert full.store.get("ec2:SecurityGroupRule", ids["in"]) is not None
