@@ -24,6 +24,7 @@ from local.cluster.front import Front, admitted
 from local.cluster.informer import Informer
 from local.cluster.kserve import KServe
 from local.cluster.kube import Kube, KubeError
+from local.cluster.load_balancers import LoadBalancers, ServiceView, service_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ClusterStatus
@@ -57,7 +58,9 @@ class Inside:
         self.access = Access(store, cluster, kube)
         self.volumes = Volumes(store, kube)
         self.kserve = KServe(plane, kube)
-        self._informers = (self.nodes, self.pods, self.namespaces)
+        self.services: Informer[ServiceView] = Informer(kube, "/api/v1/services", service_view, wake)
+        self.load_balancers = LoadBalancers(store, cluster, kube)
+        self._informers = (self.nodes, self.pods, self.namespaces, self.services)
         self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
         self._access_lock = asyncio.Lock()
 
@@ -70,6 +73,7 @@ class Inside:
         await self.groups.reconcile(ClusterView(self.nodes.items, self.pods.items))
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
         await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
+        await self.load_balancers.reconcile(self.services.items)
         await self.kserve.reconcile(self.namespaces.items, self.pods.items.values())
 
     async def sync_access(self) -> None:

@@ -10,6 +10,7 @@ from tests.support.cluster_world import CLUSTER, World
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(180)]
 
+SERVICES = "/api/v1/namespaces/default/services"
 PODS, EVENTS = "/api/v1/namespaces/default/pods", "/api/v1/namespaces/default/events"
 JOBS, CLAIMS = "/apis/batch/v1/namespaces/default/jobs", "/api/v1/namespaces/default/persistentvolumeclaims"
 
@@ -21,7 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         made = World("workloads")
         try:
-            made.cluster()
+            made.cluster(vpcId="vpc-1", subnetIds=["subnet-1"], clusterSecurityGroupId="sg-cluster")
             made.node_group("training", 2, efa=1)
             made.wait_for_node_group("training")
             _file_system(made)
@@ -61,6 +62,26 @@ def test_a_volume_needs_its_driver_and_a_way_to_the_file_system(world: World) ->
     rule = {"GroupId": "sg-fs", "IsEgress": False, "IpProtocol": "tcp", "FromPort": 988, "ToPort": 988}
     world.put("ec2:SecurityGroupRule", "sgr-1", ReferencedGroupInfo={"GroupId": "sg-nodes"}, **rule)
     world.wait(lambda: _phase(world)[0] == "Running")
+
+
+def test_a_service_makes_a_load_balancer_and_takes_it_along(world: World) -> None:
+    port = {"ports": [{"port": 80}]}
+    front = {"metadata": {"name": "front"}, "spec": {"type": "LoadBalancer", **port}}
+    other = {"metadata": {"name": "other"}, "spec": {"type": "LoadBalancer", "loadBalancerClass": "a/b", **port}}
+    for service in (front, other):
+        assert world.call(SERVICES, method="POST", body=service).status_code == 201
+    world.wait(lambda: bool(world.call(f"{SERVICES}/front").json()["status"]["loadBalancer"].get("ingress")))
+    shown = world.call(f"{SERVICES}/front").json()
+    (made,) = world.store.find("elb:LoadBalancer")
+    assert shown["status"]["loadBalancer"]["ingress"] == [{"hostname": made.body["DNSName"]}]
+    assert made.id == "a" + shown["metadata"]["uid"].replace("-", "")[:31], "as the cloud controller manager names it"
+    groups = {item.id for item in world.store.find("ec2:SecurityGroup")}
+    assert set(made.body["SecurityGroups"]) <= groups
+
+    assert world.call(f"{SERVICES}/front", method="DELETE").status_code == 200
+    world.wait(lambda: world.call(f"{SERVICES}/front").status_code == 404)
+    assert world.store.find("elb:LoadBalancer") == []
+    assert not set(made.body["SecurityGroups"]) & {item.id for item in world.store.find("ec2:SecurityGroup")}
 
 
 def test_an_add_on_without_a_stand_in_fails_by_name(world: World) -> None:

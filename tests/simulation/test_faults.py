@@ -126,6 +126,37 @@ def test_a_killed_destruction_is_recovered_and_ends_with_an_empty_account(small:
     assert not names_in_account(small)
 
 
+def session_seconds(sandbox: Sandbox, role: str) -> int:
+    with sandbox.store() as store:
+        (found,) = [item for item in store.find("iam:Role") if item.id == role]
+    return int(found.body["MaxSessionDuration"])
+
+
+def test_drift_is_judged_from_the_real_state_and_its_two_commands_do_what_they_say(small: Sandbox) -> None:
+    up(small)
+    with small.store() as store:
+        (role,) = [item.id for item in store.find("iam:Role") if item.id.startswith("jobs-role")]
+        (vpc,) = [item.id for item in store.find("ec2:Vpc")]
+    small.expect("local", "drift", "set", "iam:Role", role, "MaxSessionDuration", "43200")
+    small.expect("local", "drift", "set", "ec2:Vpc", vpc, "Tags.0.Value", "by-hand")
+    told = small.expect("drift", "local", "--json", status=3).json
+    found = {item["urn"].rpartition("::")[2]: item for item in told["drift"]}
+    assert [item["severity"] for item in told["drift"]] == ["critical", "minor"], "the worst comes first"
+    assert found["jobs-role"]["why"] == "it decides who may do what"
+    assert [item["path"] for item in found["jobs-role"]["properties"]] == ["maxSessionDuration"]
+    assert told["commands"] == {"revert": "slipway up local --refresh", "accept": "slipway refresh local --accept"}
+
+    small.expect(*told["commands"]["revert"].split()[1:], "--yes", "--no-wait")
+    assert "no drift" in small.expect("drift", "local").text
+    assert session_seconds(small, role) == 3600, "what the program says is back"
+
+    small.expect("local", "drift", "set", "iam:Role", role, "MaxSessionDuration", "7200")
+    small.expect(*told["commands"]["accept"].split()[1:], status=0)
+    assert "no drift" in small.expect("drift", "local").text
+    assert session_seconds(small, role) == 7200, "accepting changes the state only"
+    small.expect("destroy", "local", "--yes")
+
+
 def test_a_killed_supervisor_is_replaced_by_the_next_command(small: Sandbox) -> None:
     (supervisor,) = [process for process in small.processes() if SUPERVISOR in process.command]
     os.kill(supervisor.pid, signal.SIGKILL)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from local.cloud.aws.controllers import Owner, classic_balancer, network_balancer, volume
 from tests.support.processes import Process, gone_within
 from tests.support.sandbox import Sandbox
 
@@ -65,6 +66,23 @@ def test_a_killed_supervisor_takes_its_processes_along_and_is_replaced(platform:
     told = platform.expect("up", "local", "--yes").text
     assert "had died; starting a new one" in told
     assert platform.expect("status", "local", "--json").json["clusters"][0]["gpus"] == 16
+
+
+def test_what_controllers_left_goes_before_the_network_although_the_cluster_does_not_answer(platform: Sandbox) -> None:
+    with platform.store() as store, store.transaction():
+        (cluster,) = store.find("eks:Cluster")
+        zone = str(store.find("ec2:Subnet")[0].body["AvailabilityZone"])
+        owners = [Owner(cluster=cluster.id, namespace="web", name=name) for name in ("front", "store", "data")]
+        made = [classic_balancer(store, owners[0]), network_balancer(store, owners[1])]
+        made.append(volume(store, owners[2], zone=zone, size_gib=20))
+        # Nobody is let in any more: its API does not answer, as after a change of the office's address.
+        cluster.body["resourcesVpcConfig"]["publicAccessCidrs"] = ["198.51.100.1/32"]
+        store.put(cluster)
+    told = platform.expect("destroy", "local", "--yes").text
+    assert "the cluster cannot be reached" in told
+    assert all(f"{item.kind} {item.id}" in told for item in made), "each is named before it goes"
+    assert told.index("destroying: cluster") < told.index("leftovers: made by") < told.index("destroying: network")
+    assert platform.remaining() == []
 
 
 def test_after_all_that_nothing_is_left(platform: Sandbox) -> None:

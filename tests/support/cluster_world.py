@@ -55,7 +55,10 @@ class World:
             "eks:Cluster", CLUSTER, name=CLUSTER, status="CREATING", resourcesVpcConfig=config,
             bootstrapSelfManagedAddons=False, kubernetesNetworkConfig={"serviceIpv4Cidr": "172.20.0.0/16"},
         )  # fmt: skip
-        self.put("ec2:Subnet", "subnet-1", SubnetId="subnet-1", CidrBlock="10.0.0.0/24", AvailabilityZone="us-east-1a")
+        self.put(
+            "ec2:Subnet", "subnet-1", SubnetId="subnet-1", VpcId="vpc-1", CidrBlock="10.0.0.0/24",
+            AvailabilityZone="us-east-1a",
+        )  # fmt: skip
         if admit:
             self.put("eks:AccessEntry", f"{CLUSTER}:{DEPLOYER}", clusterName=CLUSTER, principalArn=DEPLOYER)
             self.put(

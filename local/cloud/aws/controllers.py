@@ -43,6 +43,11 @@ class Owner:
         """``namespace/name``, as tags and descriptions say it."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def classic_name(self) -> str:
+        """Name of the classic load balancer: ``a`` and the Service's uid."""
+        return f"a{(self.uid.replace('-', '') or self.digest(length=40))}"[:_NAME_LENGTH]
+
     def digest(self, *more: str, length: int) -> str:
         """Hexadecimal digits that are always the same for the same owner."""
         words = "/".join([self.cluster, self.path, self.uid, *more])
@@ -52,7 +57,7 @@ class Owner:
 def classic_balancer(account: Account, owner: Owner) -> CloudObject:
     """The load balancer that the cloud controller manager of EKS makes for a Service, with group, rule, interfaces."""
     vpc, subnets, nodes = _place(account, owner.cluster)
-    name = f"a{(owner.uid.replace('-', '') or owner.digest(length=40))}"[:_NAME_LENGTH]
+    name = owner.classic_name
     tags = {f"kubernetes.io/cluster/{owner.cluster}": "owned", "kubernetes.io/service-name": owner.path}
     words = f"Security group for Kubernetes ELB {name} ({owner.path})"
     group = _group(account, vpc, (f"k8s-elb-{name}", words), {f"kubernetes.io/cluster/{owner.cluster}": "owned"})

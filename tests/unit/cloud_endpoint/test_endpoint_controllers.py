@@ -13,7 +13,6 @@ from local.cloud.aws import scenarios as on
 from local.cloud.aws.controllers import Owner, classic_balancer, network_balancer, remove_balancer, volume
 from local.cloud.aws.residue import residue
 from local.cloud.failures import CloudError
-from local.cloud.model import CloudObject, Maker
 from local.paths import SIMULATED_ACCOUNT_ID
 
 FRONT = Owner(cluster="demo", namespace="web", name="front")
@@ -96,19 +95,13 @@ def test_what_the_stack_itself_made_is_not_a_leftover(left: Any) -> None:
 
 
 def test_a_volume_that_names_no_cluster_is_told_and_left(left: Any) -> None:
-    body = {
-        "VolumeId": "vol-0123456789abcdef0",
-        "State": "available",
-        "Tags": [{"Key": "ebs.csi.aws.com/cluster", "Value": "true"}],
-    }
-    left.store.put(
-        CloudObject(kind="ec2:Volume", id=body["VolumeId"], region="us-east-1", body=body, maker=Maker.SERVICE)
-    )
+    (disk,) = left.store.find("ec2:Volume")
+    disk.body["Tags"] = [{"Key": "ebs.csi.aws.com/cluster", "Value": "true"}]
+    left.store.put(disk)
     console = Console(record=True, width=200)
-    nets = [left.builder.ids["vpc"]]
-    clear("dev", inventory(left), nets, ["demo"], console, simulated=True, yes=True)
-    assert "vol-0123456789abcdef0: a volume of some cluster that its tags do not name" in console.export_text()
-    assert [item.id for item in left.store.find("ec2:Volume")] == ["vol-0123456789abcdef0"]
+    clear("dev", inventory(left), [left.builder.ids["vpc"]], ["demo"], console, simulated=True, yes=True)
+    assert f"{disk.id}: a volume of some cluster that its tags do not name" in console.export_text()
+    assert [item.id for item in left.store.find("ec2:Volume")] == [disk.id]
 
 
 def test_a_real_account_is_listed_and_nothing_is_deleted_without_the_option(left: Any) -> None:
