@@ -37,9 +37,12 @@ class AwsInventory:
         tagging = self._clients("resourcegroupstaggingapi")
         listed = pages(tagging, "get_resources", "ResourceTagMappingList", **query)
         others = [entry for entry in listed if arn_type(str(entry["ResourceARN"])) not in ASKED]
+        clusters = services.eks(self._clients("eks"), tag)
+        groups = [item for item in clusters if item.kind == "eks:Nodegroup"]
         return [
             *ec2.tagged(self._clients("ec2"), tag),
-            *services.eks(self._clients("eks"), tag),
+            *clusters,
+            *services.schedules(self._clients("eks"), self._clients("autoscaling"), groups),
             *services.fsx(self._clients("fsx"), tag),
             *services.iam(self._clients("iam"), tag),
             *services.from_tagging(self._clients, others),

@@ -8,6 +8,7 @@ import zlib
 from typing import Final
 
 TYPES: Final[dict[str, tuple[str, ...]]] = {
+    "autoscaling:ScheduledUpdateGroupAction": ("aws:autoscaling/schedule:Schedule",),
     "ec2:Address": ("aws:ec2/eip:Eip",),
     "ec2:CapacityReservation": (
         "aws:ec2/capacityReservation:CapacityReservation",

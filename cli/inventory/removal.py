@@ -228,7 +228,16 @@ def _target_group(elbv2: Any, names: tuple[str, ...], waits: Waits) -> None:
     elbv2.delete_target_group(TargetGroupArn=names[0])
 
 
+def _scheduled_action(autoscaling: Any, names: tuple[str, ...], waits: Waits) -> None:
+    del waits
+    asked = {"AutoScalingGroupName": names[0], "ScheduledActionNames": [names[1]]}
+    # Looked for first: an action that went with its group is refused under a code that means anything.
+    if autoscaling.describe_scheduled_actions(**asked)["ScheduledUpdateGroupActions"]:
+        autoscaling.delete_scheduled_action(AutoScalingGroupName=names[0], ScheduledActionName=names[1])
+
+
 _ACTS: Final[dict[str, Callable[[Any, tuple[str, ...], Waits], None]]] = {
+    "autoscaling:ScheduledUpdateGroupAction": _scheduled_action,
     "ec2:FlowLog": _flow_log,
     "ec2:InternetGateway": _internet_gateway,
     "ec2:NatGateway": _nat_gateway,

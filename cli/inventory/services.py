@@ -8,6 +8,8 @@ from cli.inventory.owned import NAME_TAG, STACK_TAG, Clients, Owned, pages, tags
 
 _FAILED: Final = frozenset({"FAILED", "CREATE_FAILED", "MISCONFIGURED"})
 _GONE: Final = frozenset({"PendingDeletion", "PendingReplicaDeletion"})
+_SCHEDULE: Final = "autoscaling:ScheduledUpdateGroupAction"
+_SCHEDULES: Final = "ScheduledUpdateGroupActions"
 _FSX: Final = (
     ("fsx:FileSystem", "describe_file_systems", "FileSystems", "FileSystemId"),
     ("fsx:DataRepositoryAssociation", "describe_data_repository_associations", "Associations", "AssociationId"),
@@ -38,6 +40,20 @@ def made(kind: str, identifier: str, name: str, *, status: str = "", handle: tup
         failed=status in _FAILED,
         status=status,
     )
+
+
+def schedules(eks_client: Any, client: Any, groups: Sequence[Owned]) -> list[Owned]:
+    """Scheduled actions of the Auto Scaling groups behind a stack's node groups; they have no tags."""
+    found: list[Owned] = []
+    for group in groups:
+        asked = dict(zip(("clusterName", "nodegroupName"), group.names, strict=True))
+        answer = _there(eks_client.describe_nodegroup, **asked) or {"nodegroup": {}}
+        behind = (answer["nodegroup"].get("resources") or {}).get("autoScalingGroups") or []
+        for name in (str(one["name"]) for one in behind):
+            there = pages(client, "describe_scheduled_actions", _SCHEDULES, AutoScalingGroupName=name)
+            handles = [(name, str(one["ScheduledActionName"])) for one in there]
+            found += [made(_SCHEDULE, "/".join(one), f"of {group.name}", handle=one) for one in handles]
+    return found
 
 
 def eks(client: Any, stack: str) -> list[Owned]:

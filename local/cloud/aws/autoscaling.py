@@ -60,6 +60,7 @@ SCHEDULE = bind(
     KIND,
     calls("PutScheduledUpdateGroupAction", "DeleteScheduledAction", "PutScheduledUpdateGroupAction"),
     identity="{AutoScalingGroupName}/{ScheduledActionName}",
+    overwrites=True,
     create_only=("autoscalingGroupName", "scheduledActionName"),
     tags=None,
     to_body=_action_body,

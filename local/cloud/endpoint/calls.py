@@ -1,5 +1,5 @@
 """All handlers: importing this module registers them."""
 
-from local.cloud.endpoint import ec2, ec2_writes, eks, elb, fsx, iam, kms, logs, s3, sts, tagging
+from local.cloud.endpoint import autoscaling, ec2, ec2_writes, eks, elb, fsx, iam, kms, logs, s3, sts, tagging
 
-__all__ = ["ec2", "ec2_writes", "eks", "elb", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging"]
+__all__ = ["autoscaling", "ec2", "ec2_writes", "eks", "elb", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging"]

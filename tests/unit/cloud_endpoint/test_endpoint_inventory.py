@@ -128,6 +128,7 @@ ALONE = {
     "route": "DeleteRoute",
     "join": "DisassociateRouteTable",
     "alias": "DeleteAlias",
+    "start": "DeleteScheduledAction",
     "inline": "DeleteRolePolicy",
     "cpol": "DetachRolePolicy",
 }
