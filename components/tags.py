@@ -11,6 +11,9 @@ RESOURCE = "slipway:resource"
 OWNER = "owner"
 COST_CENTER = "cost-center"
 TTL = "slipway:ttl"
+CAPACITY_BLOCK = "slipway:capacity-block"
+CONFIRMED = "confirmed"
+"""Value of ``CAPACITY_BLOCK``: somebody confirmed that a pool uses a block that is paid for."""
 
 MAX_KEY = 128
 MAX_VALUE = 256

@@ -38,6 +38,8 @@ TIERING_THROUGHPUT_MAXIMUM = 2_000_000
 CACHE_MINIMUM, CACHE_MAXIMUM = 32, 131072
 """GiB of read cache per 4000 MB/s of throughput capacity."""
 BACKUP_DAYS = range(91)
+LUSTRE_PORTS = ((988, 988), (1018, 1023))
+"""TCP ports of Lustre, in both directions (FSx for Lustre guide, file system access control with VPC)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +67,8 @@ def _list(values: tuple[int, ...] | tuple[str, ...]) -> str:
     return ", ".join(str(value) for value in values)
 
 
-def _deployment(shape: LustreShape) -> list[str]:
+def deployment_problems(shape: LustreShape) -> list[str]:
+    """Deployment and storage types that do not exist, or not together."""
     if shape.deployment_type not in STORAGE_TYPES:
         return [f"deployment type {shape.deployment_type!r} does not exist; allowed are {_list(tuple(STORAGE_TYPES))}"]
     allowed = STORAGE_TYPES[shape.deployment_type]
@@ -85,7 +88,8 @@ def capacity_steps(shape: LustreShape) -> tuple[tuple[int, ...], int]:
     return (1200,), 2400
 
 
-def _capacity(shape: LustreShape) -> list[str]:
+def capacity_problems(shape: LustreShape) -> list[str]:
+    """A capacity that is no size of its kind of storage."""
     value = shape.storage_capacity_gib
     if shape.storage_type == INTELLIGENT_TIERING:
         if value is not None:
@@ -108,7 +112,8 @@ def _capacity(shape: LustreShape) -> list[str]:
     return [f"storage capacity {value} GiB is not a size of {kind}: allowed are {allowed}; take {near}"]
 
 
-def _throughput(shape: LustreShape) -> list[str]:
+def throughput_problems(shape: LustreShape) -> list[str]:
+    """A throughput per TiB that its kind of storage does not offer."""
     value = shape.per_unit_storage_throughput
     allowed = THROUGHPUTS.get((shape.deployment_type, shape.storage_type))
     kind = f"{shape.deployment_type} {shape.storage_type}"
@@ -120,7 +125,8 @@ def _throughput(shape: LustreShape) -> list[str]:
     return []
 
 
-def _tiering(shape: LustreShape) -> list[str]:
+def tiering_problems(shape: LustreShape) -> list[str]:
+    """What INTELLIGENT_TIERING needs, or other storage types do not take."""
     capacity = shape.throughput_capacity
     if shape.storage_type != INTELLIGENT_TIERING:
         return [
@@ -154,7 +160,8 @@ def _cache(shape: LustreShape, units: int) -> list[str]:
     return []
 
 
-def _metadata(shape: LustreShape) -> list[str]:
+def metadata_problems(shape: LustreShape) -> list[str]:
+    """A metadata mode or its IOPS that the file system does not take."""
     mode, iops = shape.metadata_mode, shape.metadata_iops
     if mode is None:
         if shape.storage_type == INTELLIGENT_TIERING:
@@ -179,7 +186,8 @@ def _metadata_iops(shape: LustreShape) -> list[str]:
     return []
 
 
-def _efa(shape: LustreShape) -> list[str]:
+def efa_problems(shape: LustreShape) -> list[str]:
+    """EFA on a file system that has none."""
     if not shape.efa_enabled:
         return []
     if shape.deployment_type != PERSISTENT_2:
@@ -187,7 +195,8 @@ def _efa(shape: LustreShape) -> list[str]:
     return [] if shape.metadata_mode else ["EFA is on, but it needs a metadata configuration: set a metadata mode"]
 
 
-def _backups(shape: LustreShape) -> list[str]:
+def backup_problems(shape: LustreShape) -> list[str]:
+    """Backups where FSx makes none."""
     days = shape.backup_retention_days
     if days not in BACKUP_DAYS:
         return [f"backup retention of {days} days is not offered: allowed are 0 (off) to {BACKUP_DAYS[-1]}"]
@@ -198,26 +207,27 @@ def _backups(shape: LustreShape) -> list[str]:
     return []
 
 
-def _links(shape: LustreShape) -> list[str]:
+def link_problems(shape: LustreShape) -> list[str]:
+    """A data repository where FSx has none."""
     if shape.linked_to_s3 and shape.deployment_type == SCRATCH_1:
         return ["a data repository association is asked for, but SCRATCH_1 has none: use SCRATCH_2 or PERSISTENT_2"]
     return []
 
 
 RULES: tuple[Callable[[LustreShape], list[str]], ...] = (
-    _capacity,
-    _throughput,
-    _tiering,
-    _metadata,
-    _efa,
-    _backups,
-    _links,
+    capacity_problems,
+    throughput_problems,
+    tiering_problems,
+    metadata_problems,
+    efa_problems,
+    backup_problems,
+    link_problems,
 )
 
 
 def problems(shape: LustreShape) -> list[str]:
     """Everything that FSx would refuse about ``shape``: what, the value, what is allowed. Empty when it is fine."""
-    wrong_kind = _deployment(shape)
+    wrong_kind = deployment_problems(shape)
     # Every other rule reads sizes by deployment and storage type: without a valid pair they would only add noise.
     return wrong_kind or [problem for rule in RULES for problem in rule(shape)]
 

@@ -13,7 +13,7 @@ from components.aws.outputs import AwsClusterOutputs
 from components.aws.roles import Role, create_role
 from components.ordering import after
 from components.outputs import AcceleratorKind, NetworkOutputs, Taint
-from components.tags import resource_tags
+from components.tags import CAPACITY_BLOCK, CONFIRMED, resource_tags
 
 POOL_LABEL = "slipway.dev/pool"
 ROOT_DEVICE = "/dev/xvda"
@@ -125,7 +125,7 @@ def create_group(
         update_config=eks.NodeGroupUpdateConfigArgs(max_unavailable=1, update_strategy=_strategy(spec)),
         version=spec.cluster.kubernetes_version,
         release_version=spec.ami_release,
-        tags=resource_tags(name),
+        tags=resource_tags(name, _confirmation(spec)),
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=after(spec.cluster.addons_ready, *needs),
@@ -139,6 +139,11 @@ def _taints(taints: Sequence[Taint]) -> list[eks.NodeGroupTaintArgs] | None:
     return [
         eks.NodeGroupTaintArgs(key=taint.key, value=taint.value, effect=EFFECTS[taint.effect]) for taint in taints
     ] or None
+
+
+def _confirmation(spec: GroupSpec) -> dict[str, str]:
+    # A pool of a capacity block was refused unless its arguments confirm it; policies and the account see it here.
+    return {CAPACITY_BLOCK: CONFIRMED} if spec.capacity_type is CapacityType.CAPACITY_BLOCK else {}
 
 
 def _strategy(spec: GroupSpec) -> str:

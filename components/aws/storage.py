@@ -9,6 +9,7 @@ from pulumi_aws import cloudwatch, ec2, fsx, vpc
 from components import tokens, versions
 from components.aws.lustre_rules import (
     INTELLIGENT_TIERING,
+    LUSTRE_PORTS,
     LustreShape,
     problems,
     repository_path_problems,
@@ -22,8 +23,6 @@ from components.problems import refuse
 from components.tags import resource_tags
 
 CSI_DRIVER = "fsx.csi.aws.com"
-LUSTRE_PORTS = ((988, 988), (1018, 1023))
-"""TCP ports of Lustre, in both directions (FSx for Lustre guide, file system access control with VPC)."""
 IMPORT_EVENTS = ["NEW", "CHANGED", "DELETED"]
 SERVICE_MANAGED_CAPACITY_GIB = 0
 
