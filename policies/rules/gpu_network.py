@@ -11,7 +11,7 @@ from components.aws.interfaces import interface_layout
 from policies.aws_pools import INTERFACES, efa_interfaces, machines_of
 from policies.aws_types import LAUNCH_TEMPLATE, SECURITY_GROUP
 from policies.examples import fabric_group, template
-from policies.graph import Resource, ResourceGraph, UndecidedError
+from policies.graph import Resource, ResourceGraph, UndecidedError, texts
 from policies.reading import entries, number, targets, text
 from policies.rule import REMOVED, Context, Example, Rule, Severity, Violation
 from policies.security_groups import ALL, GROUPS, rules_of
@@ -213,12 +213,15 @@ def _fabrics(graph: ResourceGraph) -> tuple[tuple[tuple[Resource, ...], ...], bo
             fabric = efa_interfaces(item)
             if not fabric:
                 continue
-            named = [
-                text_ for path in fabric for text_ in item.get(f"{path}.securityGroups", []) if isinstance(text_, str)
-            ]
+            named = {
+                value
+                for path in fabric
+                if item.knows(f"{path}.securityGroups")
+                for value in texts(item.get(f"{path}.securityGroups"))
+            }
             groups = targets(graph, item, INTERFACES, *GROUPS)
             found.append(tuple(group for group in groups if not named or group.id in named or not group.id))
-        except (UndecidedError, TypeError):
+        except UndecidedError:
             undecided = True
     return tuple(found), undecided
 
