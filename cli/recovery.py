@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cli.checkpoint import Document, Pending, adoptable, arns, identifiers, pending, resources
+from cli.inventory.kinds import OF_NODE_GROUPS
 from cli.inventory.owned import Inventory, Owned, RemovalRefusedError
 from cli.locks import Lock
 
@@ -59,7 +60,8 @@ def find(
     """
     known = resources(document)
     state = identifiers(document)
-    orphans = [item for item in owned if not _known(item, state, arns(document))]
+    names = arns(document)
+    orphans = [item for item in owned if item.kind not in OF_NODE_GROUPS and not _known(item, state, names)]
     interrupted = {(one.type, one.name): one.resource for one in pending(document) if one.kind == "creating"}
     taken = {(str(item["type"]), str(item["urn"]).rpartition("::")[2]) for item in known}
     adopt: list[Adoption] = []

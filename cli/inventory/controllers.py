@@ -45,9 +45,9 @@ def orphans(clients: Clients, networks: Sequence[str], clusters: Collection[str]
     items = [
         item
         for item, tags in found
-        if STACK_TAG not in tags and any(name in names for name in names_in(tags)) and not living & names_in(tags)
+        if not _in_the_state(item, tags) and names_in(tags) & set(names) and not living & names_in(tags)
     ]
-    mine, unsure = _volumes(clients("ec2"), names)
+    mine, unsure = _volumes(clients("ec2"), names, living)
     return Orphans(items=(*items, *mine), unsure=tuple(unsure))
 
 
@@ -84,12 +84,17 @@ def _of_ec2(client: Any, networks: Sequence[str]) -> Iterator[tuple[Owned, Mappi
             yield item, tags_of(entry)
 
 
-def _volumes(client: Any, names: Sequence[str]) -> tuple[list[Owned], list[Owned]]:
+def _in_the_state(item: Owned, tags: Mapping[str, str]) -> bool:
+    """Whether the program made it: then the engine takes it away in its turn."""
+    return bool(item.types) and STACK_TAG in tags
+
+
+def _volumes(client: Any, names: Sequence[str], living: set[str]) -> tuple[list[Owned], list[Owned]]:
     """Volumes of these clusters; and free ones of the CSI driver that name none at all."""
     mine: dict[str, Owned] = {}
     for filters in ({"tag-key": [f"{_BY_NAME}{name}" for name in names]}, {f"tag:{_BY_VALUE[-1]}": names}):
         for item, entry in ec2.matching(client, "ec2:Volume", filters) if names else []:
-            if STACK_TAG not in tags_of(entry):
+            if not living & names_in(tags_of(entry)):
                 mine[item.id] = item
     csi = ec2.matching(client, "ec2:Volume", {"tag-key": [_CSI], "status": ["available"]})
     return list(mine.values()), [item for item, entry in csi if not names_in(tags_of(entry))]

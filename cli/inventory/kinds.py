@@ -64,6 +64,11 @@ OF_ANOTHER: Final[dict[str, str]] = {
 """Type tokens that stand for a part of another object, and why a part is never an orphan of its own."""
 
 HOLDS_DATA: Final = frozenset({"ec2:Volume", "fsx:FileSystem", "kms:Key", "s3:Bucket"})
+OF_NODE_GROUPS: Final = frozenset({"ec2:Instance", "ec2:NetworkInterface", "ec2:Volume"})
+"""What carries a stack's tags because its launch templates say so: it comes and goes with a node group, by EKS's doing.
+
+No program of the kit makes such an object, so none is an orphan of a crash; one that outlives the stack is residue.
+"""
 ASKED: Final = frozenset(
     {
         "ec2:capacity-reservation",

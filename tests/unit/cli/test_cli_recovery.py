@@ -158,6 +158,12 @@ def test_a_refusal_that_passes_is_waited_for_and_only_the_codes_that_are_named_d
     assert (waits, account.removed[-1]) == (["waited"], "group")
 
 
+@pytest.mark.parametrize("kind", ["ec2:Instance", "ec2:NetworkInterface", "ec2:Volume"])
+def test_what_a_launch_template_tags_is_its_node_groups_and_no_orphan(kind: str) -> None:
+    item = owned("i-1", name="training", kind=kind, types=(), holds_data=kind == "ec2:Volume")
+    assert found(state(), item).empty
+
+
 def test_what_is_known_by_its_arn_only_is_found_in_the_state_by_its_arn() -> None:
     arn = "arn:aws:sqs:us-east-1:111122223333:queue"
     item = owned(arn, name="queue", kind="sqs:queue", types=(), holds_data=False)

@@ -1,5 +1,6 @@
 """The boto3 inventory over the simulated account: what is a stack's, under which id, and that all of it can go."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,13 +8,15 @@ import pytest
 from cli.inventory.account import AwsInventory
 from cli.inventory.kinds import OF_ANOTHER, TYPES
 from cli.inventory.owned import Owned, RemovalRefusedError
-from cli.recovery import remove_all
+from cli.recovery import find, remove_all
 from local.cloud.aws import scenarios as on
 from local.cloud.aws.controllers import Owner, classic_balancer
 from local.cloud.aws.package import PACKAGE
 from local.cloud.aws.residue import residue
 from local.cloud.model import CloudObject, Maker
 from local.cloud.session import render
+from local.cluster.cloud_facts import node_template
+from local.cluster.instances import launch
 from local.paths import SIMULATED_ACCOUNT_ID
 from tests.support.aws_platform import STEPS
 
@@ -182,6 +185,18 @@ def test_an_object_of_which_the_cloud_gave_up_is_failed(owned_platform: Any) -> 
         ("eks:Cluster", "FAILED"),
         ("fsx:FileSystem", "FAILED"),
     }
+
+
+def test_instances_carry_their_launch_templates_tags_and_are_residue_but_no_orphans(owned_platform: Any) -> None:
+    store, ids = owned_platform.store, owned_platform.builder.ids
+    (group,), (cluster,) = store.find("eks:Nodegroup"), store.find("eks:Cluster")
+    template = replace(node_template(store, group.body, cluster.body), tags=MINE)
+    launch(store, template, cluster=cluster.id, group=group.body["nodegroupName"], subnets=[ids["a"]], count=1)
+    items = inventory(owned_platform).owned("slipway", "dev")
+    (instance,) = [item for item in items if item.kind == "ec2:Instance"]
+    assert (instance.id, instance.types) == (store.find("ec2:Instance")[0].id, ())
+    document: dict[str, Any] = {"deployment": {"resources": [], "pending_operations": []}}
+    assert instance not in find(document, [instance], [], dict).remove
 
 
 def test_what_the_cloud_still_shows_of_the_deleted_is_not_there(owned_platform: Any) -> None:
