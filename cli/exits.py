@@ -22,7 +22,7 @@ MEANINGS: Final = {
     Exit.USAGE: "wrong arguments, or settings that cannot be used; nothing was done",
     Exit.NOT_READY: "it ran, and something is not ready, has drifted, or was left over",
     Exit.NO_TOOLCHAIN: "an executable is missing; `slipway toolchain build` makes the local ones",
-    Exit.VIOLATIONS: "the check ran, and a policy is broken at or above the threshold, or a suppression has ended",
+    Exit.VIOLATIONS: "a policy is broken at or above the threshold, a suppression has ended, or a budget is exceeded",
     Exit.INTERRUPTED: "interrupted with Ctrl-C",
 }
 

@@ -23,6 +23,29 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+class DefaultGroup(TyperGroup):
+    """A group whose first word is an argument of its ``default`` command unless it names a command."""
+
+    default: ClassVar[str] = ""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """``policy prod`` is ``policy check prod``, and so is ``policy`` alone with the default environment."""
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = [self.default, *args]
+        return super().parse_args(ctx, args)
+
+
+def group(default: str) -> typer.Typer:
+    """A Typer application of several commands, of which one is meant when none is named."""
+    return typer.Typer(
+        cls=type(f"Group_{default}", (DefaultGroup,), {"default": default}),
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
 def stand_in(summary: str) -> Callable[[], None]:
     """A command that only ``--help`` of the group ever sees."""
 

@@ -16,6 +16,7 @@ VERBS: Final = {
     "schema": ("cli.schema", "Print the JSON Schema of the settings files, for editors."),
     "plan": ("cli.plan", "Show what a stack is made of, without an account: seconds, Python only."),
     "policy": ("cli.policy", "Hold the rules against a plan, a preview, an export or manifests; explain the rules."),
+    "cost": ("cli.cost", "Say what an environment costs, before it is built; compare it with its budget."),
     "up": ("cli.up", "Create or update an environment and wait until it is ready."),
     "preview": ("cli.preview", "Ask the engine what `up` would change; with --refresh also what has drifted."),
     "refresh": ("cli.refresh", "Compare the state with the cloud and name every property that has drifted."),

@@ -5,14 +5,14 @@ import time
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from cli import terminal
 from cli.errors import UserError
 from cli.exits import Exit
+from cli.lazy import group
 from cli.policy_check import check, configuration, locations, read_source
 from cli.project import open_stack
 from policies.evaluate import Evaluation
@@ -33,23 +33,7 @@ class Format(StrEnum):
     MARKDOWN = "markdown"
 
 
-class _CheckUnlessNamed(TyperGroup):
-    """A group whose first word is an environment unless it is a command."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """``policy prod`` is ``policy check prod``, and so is ``policy`` alone with ``local``."""
-        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
-            args = ["check", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(
-    cls=_CheckUnlessNamed,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = group("check")
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from cli.errors import UserError
 from cli.project import PROJECT, Stack
 from components.tags import stack_tags
 from policies.configured import Configuration, configured
+from policies.cost.budgets import Spending
 from policies.evaluate import Evaluation, evaluate
 from policies.graph import ResourceGraph
 from policies.reports.locations import Locations
@@ -21,7 +22,14 @@ def configuration(stack: Stack) -> Configuration:
         SettingsError: its settings name rules that there are not.
     """
     settings = stack.settings
-    return configured(settings.policies, RULES, protect=settings.protect, tags=_tags(stack), source=str(stack.file))
+    return configured(
+        settings.policies,
+        RULES,
+        protect=settings.protect,
+        tags=_tags(stack),
+        source=str(stack.file),
+        spending=Spending.of(settings),
+    )
 
 
 def _tags(stack: Stack) -> Mapping[str, str]:

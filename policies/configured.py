@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from policies.cost.budgets import Spending
 from policies.evaluate import Levels
 from policies.rule import Family, Limits, Rule
 from stacks.governance import Policies, Suppression
@@ -19,7 +20,13 @@ class Configuration:
 
 
 def configured(
-    policies: Policies, rules: Iterable[Rule], *, protect: bool, tags: Mapping[str, str], source: str
+    policies: Policies,
+    rules: Iterable[Rule],
+    *,
+    protect: bool,
+    tags: Mapping[str, str],
+    source: str,
+    spending: Spending | None = None,
 ) -> Configuration:
     """The settings in the words of the rules.
 
@@ -29,6 +36,7 @@ def configured(
         protect: whether the stack holds what must not be lost; rules for production hold there.
         tags: those of the whole stack, which remediations write.
         source: the settings file, for errors.
+        spending: budget and usage; without them nothing is measured against a budget.
 
     Raises:
         SettingsError: a level or a suppression names a rule that does not exist.
@@ -46,6 +54,7 @@ def configured(
         max_gpus=given.max_gpus,
         privileged_namespaces=known.privileged_namespaces | set(given.privileged_namespaces),
         tags=dict(tags),
+        spending=spending or Spending(),
     )
     return Configuration(limits=limits, levels=Levels(named=policies.levels), suppressions=policies.suppressions)
 

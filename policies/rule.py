@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from components import tags
 from components.kubernetes.names import STORAGE_NAMESPACE_PREFIX
+from policies.cost.budgets import Spending
 from policies.graph import Json, Resource, ResourceGraph
 
 
@@ -86,6 +87,8 @@ class Limits:
     drivers, operators with their webhooks, the Jobs that make directories on a file system."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """The environment's own tags, which a remediation writes where they are missing."""
+    spending: Spending = field(default_factory=Spending)
+    """Budget, usage and capacity blocks: what estimates are made with and measured against."""
 
 
 @dataclass(frozen=True, kw_only=True)

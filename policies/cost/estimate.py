@@ -36,6 +36,7 @@ __all__ = [
     "Range",
     "Unpriced",
     "estimate",
+    "estimate_one",
 ]
 
 PRICERS: Final[Mapping[str, Priced]] = {
@@ -91,6 +92,22 @@ def estimate(
     )
 
 
+def estimate_one(
+    resource: Resource,
+    graph: ResourceGraph,
+    *,
+    catalogue: Catalogue,
+    usage: Usage | None = None,
+    blocks: Mapping[str, Block] | None = None,
+) -> tuple[Line | None, tuple[Unpriced, ...]]:
+    """One resource of ``graph`` alone: its line, when it has one, and what of it is unpriced."""
+    pricing = Pricing(graph=graph, catalogue=catalogue, usage=usage or Usage(), blocks=blocks or {})
+    found = _priced(resource, pricing)
+    if isinstance(found, Line):
+        return found, tuple(_gaps(found, pricing))
+    return None, (found,) if isinstance(found, Unpriced) else ()
+
+
 def _priced(resource: Resource, pricing: Pricing) -> Line | Free | Unpriced:
     entry = PRICERS.get(resource.type)
     if entry is None:
@@ -117,7 +134,8 @@ def _priced(resource: Resource, pricing: Pricing) -> Line | Free | Unpriced:
             gpu_hours=hours,
         )
     except UndecidedError as error:
-        return _unpriced(resource, "the resource", f"{error.path or 'an input'} is only known at the update", entry)
+        path = error.path or "an input"
+        return _unpriced(resource, "the resource", f"{path} is only known at the update", entry, undecided=path)
     except RegionUnknownError:
         return _unpriced(resource, "the resource", "nothing says in which region it lies", entry)
 
@@ -128,7 +146,7 @@ def _accelerated(resource: Resource, pricing: Pricing) -> bool:
     )
 
 
-def _unpriced(resource: Resource, what: str, why: str, entry: Priced | None = None) -> Unpriced:
+def _unpriced(resource: Resource, what: str, why: str, entry: Priced | None = None, *, undecided: str = "") -> Unpriced:
     serious = (
         concerns_gpu_or_storage(resource.type) if entry is None else entry.storage or resource.type in nodes.COMPUTE
     )
@@ -139,6 +157,7 @@ def _unpriced(resource: Resource, what: str, why: str, entry: Priced | None = No
         what=what,
         why=why,
         concerns_gpu_or_storage=serious,
+        undecided=undecided,
     )
 
 

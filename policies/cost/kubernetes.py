@@ -9,7 +9,7 @@ from typing import Final
 
 from policies.cost.model import Category, Component, Range
 from policies.cost.network import load_balancer
-from policies.cost.pricing import Priced, Pricing, number
+from policies.cost.pricing import Priced, Pricing, entries, number
 from policies.cost.volumes import volume
 from policies.graph import Resource, UndecidedError
 
@@ -55,14 +55,14 @@ def _claim(resource: Resource, pricing: Pricing) -> Iterator[Component]:
 
 def _stateful_set(resource: Resource, pricing: Pricing) -> Iterator[Component]:
     replicas = number(resource, "spec.replicas", 1)
-    for index in range(len(resource.get("spec.volumeClaimTemplates") or [])):
+    for index in range(entries(resource, "spec.volumeClaimTemplates")):
         at = f"spec.volumeClaimTemplates[{index}].spec"
         size = _size(resource, f"{at}.resources.requests.storage")
         yield from _claimed(resource, resource.get(f"{at}.storageClassName"), size, replicas, pricing)
 
 
 def _claimed(
-    resource: Resource, storage_class: str | None, size: Decimal, copies: Decimal, pricing: Pricing
+    resource: Resource, storage_class: object, size: Decimal, copies: Decimal, pricing: Pricing
 ) -> Iterator[Component]:
     kind, assumption = _kind(storage_class, pricing)
     if kind is None:
@@ -78,7 +78,7 @@ def _claimed(
     yield from volume(resource, "claimed volume", size, many, pricing, kind=kind, assumption=assumption)
 
 
-def _kind(storage_class: str | None, pricing: Pricing) -> tuple[str | None, str]:
+def _kind(storage_class: object, pricing: Pricing) -> tuple[str | None, str]:
     """The EBS volume type behind a storage class, and how that is known."""
     if storage_class is None:
         return "gp3", "the cluster's default class, taken to be gp3"
@@ -87,7 +87,7 @@ def _kind(storage_class: str | None, pricing: Pricing) -> tuple[str | None, str]
             if item.get("provisioner") not in _EBS_DRIVERS:
                 return None, ""
             return str(item.get("parameters.type", "gp3")), f"class {storage_class}"
-    found = next((kind for kind in _KINDS if kind in storage_class), None)
+    found = next((kind for kind in _KINDS if kind in str(storage_class)), None)
     return found, f"by the name of class {storage_class}"
 
 

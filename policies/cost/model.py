@@ -148,6 +148,8 @@ class Unpriced:
     """The billed dimension, or the resource itself."""
     why: str
     concerns_gpu_or_storage: bool
+    undecided: str = ""
+    """Path of the input that only the update will know, when that is why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

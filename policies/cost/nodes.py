@@ -12,7 +12,7 @@ from typing import Final
 from components import accelerators
 from policies.cost.catalogue import CAPACITY_BLOCK, ON_DEMAND, SPOT, Price
 from policies.cost.model import HOURS_PER_MONTH, ZERO, Category, Component, Range
-from policies.cost.pricing import Priced, Pricing, exact, number
+from policies.cost.pricing import Priced, Pricing, entries, exact, number
 from policies.cost.volumes import template_volumes, volume
 from policies.graph import Resource
 
@@ -45,8 +45,8 @@ def instance_types(resource: Resource, pricing: Pricing) -> tuple[str, ...]:
     """
     if resource.type != NODE_GROUP:
         return (str(resource.get("instanceType", _DEFAULT_TYPE)),)
-    listed = resource.get("instanceTypes") or []
-    given = tuple(str(resource.get(f"instanceTypes[{index}]")) for index in range(len(listed)))
+    listed = range(entries(resource, "instanceTypes"))
+    given = tuple(str(resource.get(f"instanceTypes[{index}]")) for index in listed)
     template = None if given else pricing.launch_template(resource)
     return given or ((str(template.get("instanceType", _DEFAULT_TYPE)),) if template else (_DEFAULT_TYPE,))
 
@@ -182,7 +182,7 @@ def _node_group(resource: Resource, pricing: Pricing) -> Iterator[Component]:
     capacity = capacity_of(resource, pricing)
     yield _machines(resource, instance_types(resource, pricing), capacity, pricing)
     template = pricing.launch_template(resource)
-    if template is not None and template.get("blockDeviceMappings"):
+    if template is not None and entries(template, "blockDeviceMappings"):
         yield from template_volumes(resource, template, capacity.running, pricing)
         return
     size = number(resource, "diskSize", _DEFAULT_DISK_GIB)

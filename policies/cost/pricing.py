@@ -70,7 +70,7 @@ class Pricing:
     @cached_property
     def _only_region(self) -> str | None:
         """The region of the stack, when all its providers have the same."""
-        given = {item.properties.get("region") for item in self.graph.of_type(_PROVIDER)}
+        given = (item.properties.get("region") for item in self.graph.of_type(_PROVIDER))
         regions = {region for region in given if isinstance(region, str)}
         return regions.pop() if len(regions) == 1 else None
 
@@ -79,7 +79,11 @@ class Pricing:
 
         Raises:
             RegionUnknownError: nothing says it.
+            UndecidedError: only the update will say it.
         """
+        provider = self.graph.by_urn.get(resource.provider)
+        if provider is not None and not provider.knows("region"):
+            raise UndecidedError("region of the provider")
         found = self.graph.region_of(resource) or self._only_region
         if found is None:
             raise RegionUnknownError
@@ -88,8 +92,8 @@ class Pricing:
     @cached_property
     def zones(self) -> Decimal:
         """Zones in which the stack has subnets; 1 where it has none."""
-        named = {item.properties.get("availabilityZone") for item in self.graph.of_type(_SUBNET)}
-        return Decimal(max(1, sum(isinstance(zone, str) for zone in named)))
+        given = (item.properties.get("availabilityZone") for item in self.graph.of_type(_SUBNET))
+        return Decimal(max(1, len({zone for zone in given if isinstance(zone, str)})))
 
     def price(self, resource: Resource, item: str) -> Price | None:
         """The unit price of ``item`` where ``resource`` lies."""
@@ -219,6 +223,16 @@ def number(resource: Resource, path: str, default: Decimal | int = 0) -> Decimal
         # Junk: no cloud sells that much, and exact sums need a bound.
         raise UndecidedError(path)
     return found
+
+
+def entries(resource: Resource, path: str) -> int:
+    """How many entries the list at ``path`` has; 0 when it is none.
+
+    Raises:
+        UndecidedError: it is unknown.
+    """
+    found = resource.get(path)
+    return len(found) if isinstance(found, list) else 0
 
 
 def exact(quantity: Decimal) -> Decimal:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from policies.cost.model import Category, Component
-from policies.cost.pricing import Priced, Pricing, number, percent
+from policies.cost.pricing import Priced, Pricing, entries, number, percent
 from policies.graph import Resource
 
 _LIFECYCLE: Final = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
@@ -85,11 +85,10 @@ def _bucket(resource: Resource, pricing: Pricing) -> Iterator[Component]:
 def _tiers(resource: Resource, pricing: Pricing) -> bool:
     """Whether a lifecycle rule moves what rests to Intelligent-Tiering."""
     for lifecycle in pricing.parts(resource, _LIFECYCLE):
-        for rule in lifecycle.get("rules") or []:
-            moves = rule.get("transitions") if isinstance(rule, dict) else None
-            if any(
-                isinstance(item, dict) and item.get("storageClass") == "INTELLIGENT_TIERING" for item in moves or []
-            ):
+        for index in range(entries(lifecycle, "rules")):
+            at = f"rules[{index}].transitions"
+            moves = range(entries(lifecycle, at))
+            if any(lifecycle.get(f"{at}[{move}].storageClass") == "INTELLIGENT_TIERING" for move in moves):
                 return True
     return False
 

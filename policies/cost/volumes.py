@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Final
 
 from policies.cost.model import ZERO, Category, Component, Range
-from policies.cost.pricing import Priced, Pricing, number
+from policies.cost.pricing import Priced, Pricing, entries, number
 from policies.graph import Resource
 
 _INCLUDED_IOPS: Final = Decimal(3000)
@@ -55,7 +55,7 @@ def volume(
 
 def template_volumes(resource: Resource, template: Resource, nodes: Range, pricing: Pricing) -> Iterator[Component]:
     """The volumes that a launch template gives to each of ``nodes``."""
-    for index in range(len(template.get("blockDeviceMappings") or [])):
+    for index in range(entries(template, "blockDeviceMappings")):
         at = f"blockDeviceMappings[{index}]"
         if template.get(f"{at}.ebs") is None:
             # An instance store or a device that is left out: part of the machine's price.

@@ -6,6 +6,7 @@ from typing import Final
 
 from policies.rule import Family, Rule
 from policies.rules import (
+    cost_budget,
     cost_size,
     cost_tags,
     gpu_capacity,
@@ -30,6 +31,7 @@ from policies.rules import (
 )
 
 _MODULES: Final[tuple[ModuleType, ...]] = (
+    cost_budget,
     cost_size,
     cost_tags,
     gpu_capacity,

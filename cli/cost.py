@@ -1,0 +1,143 @@
+"""``slipway cost``."""
+
+import time
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
+
+from cli import terminal
+from cli.cost_view import print_estimate
+from cli.errors import UserError
+from cli.exits import Exit
+from cli.lazy import group
+from cli.policy_check import read_source
+from cli.project import Stack, open_stack
+from local.toolchain.layout import cache_root
+from policies.cost import as_json
+from policies.cost.budgets import Spending, Verdict, standings
+from policies.cost.catalogue import Catalogue
+from policies.cost.estimate import estimate
+from policies.cost.workloads import workloads
+from policies.graph import ResourceGraph
+from stacks.governance import Usage
+
+app = group("estimate")
+_PRICES: Final = "prices"
+
+
+@app.callback()
+def cost() -> None:
+    """Say what an environment costs before it is built, and how that stands to its budget.
+
+    \b
+    Examples:
+      slipway cost prod               the environment's plan: no account, no toolchain, seconds
+      slipway cost refresh prod       read AWS's price list for what prod uses (needs credentials)
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+
+
+@app.command("estimate")
+def estimate_environment(
+    env: Annotated[str, typer.Argument(help="Environment: the NAME of stacks/config/Pulumi.NAME.yaml.")] = "local",
+    *,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="A preview (JSON, with --show-sames) or an export.")
+    ] = None,
+    usage: Annotated[
+        list[str] | None, typer.Option(help="KEY=NUMBER instead of usage.KEY of the settings; repeat it.")
+    ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="A file of live prices [default: what `slipway cost refresh` stored].")
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many of the dearest resources to list.", min=1)] = 10,
+    as_json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, with every line.")] = False,
+) -> None:
+    """Estimate a month of an environment: its plan, or with --from what a file holds.
+
+    Exit status 5 when more is expected than the budget of the settings allows. What has no price is named, never
+    counted as nothing.
+
+    \b
+    Examples:
+      slipway cost prod
+      slipway cost dev --usage natGb=2000 --usage internetGb=500
+      slipway cost prod --json | jq -r .monthly.expected
+      pulumi stack export -s prod > export.json && slipway cost prod --from export.json
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+    began = time.monotonic()
+    stack = open_stack(env)
+    spending = Spending.of(stack.settings)
+    used = _changed(spending.usage, usage or [])
+    graph = _graph(stack, source)
+    found = estimate(graph, catalogue=_catalogue(stack, prices), usage=used, blocks=spending.blocks)
+    measured = tuple(standings(found, spending.budget))
+    running = workloads(graph, found, used)
+    if as_json_:
+        terminal.print_json(as_json.document(found, measured, running, environment=env))
+    else:
+        out = terminal.output()
+        out.print(f"cost of {env}, from {graph.origin}", style="bold", soft_wrap=True)
+        if graph.simulated:
+            out.print("simulated: this environment sends no bill; these are the prices of the real thing", style="dim")
+        out.print()
+        print_estimate(found, measured, running, out, top=top)
+        out.print(f"estimated in {time.monotonic() - began:.1f} s", style="dim")
+    if any(item.verdict is Verdict.OVER for item in measured):
+        raise typer.Exit(Exit.VIOLATIONS)
+
+
+def _graph(stack: Stack, source: Path | None) -> ResourceGraph:
+    if source is not None:
+        return read_source(source)
+    from cli.graph_of import planned_graph
+
+    return planned_graph(stack)
+
+
+def _changed(usage: Usage, given: list[str]) -> Usage:
+    """``usage`` with the figures of the command line."""
+    changes: dict[str, Any] = {}
+    for text in given:
+        key, _, value = text.partition("=")
+        name = to_snake(key)
+        if name not in Usage.model_fields or not isinstance(getattr(usage, name), Decimal) or not value:
+            known = (info.alias or key for key, info in Usage.model_fields.items() if info.annotation is Decimal)
+            raise UserError(
+                "this is no usage", value=text, allowed=", ".join(known), fix="write KEY=NUMBER", status=Exit.USAGE
+            )
+        changes[key] = value
+    try:
+        return Usage.model_validate({**usage.model_dump(by_alias=True), **changes})
+    except ValidationError as error:
+        raise UserError(
+            "this usage is out of range",
+            value=", ".join(given),
+            allowed="; ".join(item["msg"] for item in error.errors()),
+            fix="write a number, 0 or more",
+            status=Exit.USAGE,
+        ) from None
+
+
+def stored(stack: Stack) -> Path:
+    """Where live prices of a stack's region are kept: in the user's cache, never in the repository."""
+    return cache_root().parent / _PRICES / f"{getattr(stack.settings.place, 'region', 'none')}.json"
+
+
+def _catalogue(stack: Stack, prices: Path | None) -> Catalogue:
+    if prices is not None and not prices.is_file():
+        raise UserError(
+            "there is no such file",
+            where=str(prices),
+            fix=f"write it with `slipway cost refresh {stack.name} --output`",
+        )
+    path = prices or stored(stack)
+    try:
+        return Catalogue.load(*([path] if path.is_file() else []))
+    except ValueError as error:
+        raise UserError(
+            str(error), where=str(path), fix="delete it, or write it anew with `slipway cost refresh`"
+        ) from None
