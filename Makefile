@@ -7,6 +7,9 @@ PYTHON ?= python3
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv 2>/dev/null),.cache/uv/bin/uv)
 RUN := $(UV) run --quiet --no-sync
+# Simulated platforms side by side: each takes up to 3 GiB, so a laptop with 8 GiB plays one at a time.
+PYTEST_WORKERS ?= $(shell awk '/^MemTotal/ {print ($$2 > 12000000) ? 2 : 1}' /proc/meminfo)
+SIDE_BY_SIDE = $(if $(filter-out 1,$(PYTEST_WORKERS)),-n $(PYTEST_WORKERS) --dist loadfile)
 # Sites behind an inspecting proxy have their own CA in the system store; older uv knows the second name.
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
@@ -33,7 +36,7 @@ plan: sync ## Show what ENV would be: resources, GPUs, addresses (Python only, n
 
 test: sync ## Run every tier of tests that this machine can run now
 	@$(RUN) pytest -n 2 --dist loadfile tests/unit tests/contract tests/snapshot
-	@$(RUN) pytest tests/simulation
+	@$(RUN) pytest $(SIDE_BY_SIDE) tests/simulation
 
 test-fast: sync ## Run the tier that needs Python only
 	@$(RUN) pytest -n 2 --dist loadfile tests/unit tests/contract tests/snapshot

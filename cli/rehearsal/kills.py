@@ -34,6 +34,8 @@ def play_kills(driver: Driver, scenario: KillScenario) -> None:
         _while_updating(driver, scenario)
     if KillStep.REFRESH in scenario.steps:
         _while_refreshing(driver, scenario)
+    if set(scenario.steps) - {KillStep.DESTROY}:
+        stages.second_up(driver, title=f"{scenario.name}: second up")
 
 
 def _while_creating(driver: Driver, scenario: KillScenario) -> None:
@@ -43,7 +45,6 @@ def _while_creating(driver: Driver, scenario: KillScenario) -> None:
         driver.ready(stage)
         for what in _unknown(driver):
             driver.report.find(Reason.LEFT, what, stage)
-    stages.second_up(driver, title=f"{scenario.name}: second up")
 
 
 def _while_updating(driver: Driver, scenario: KillScenario) -> None:
@@ -61,7 +62,6 @@ def _while_refreshing(driver: Driver, scenario: KillScenario) -> None:
         refresh = ("refresh", "--yes", "--skip-preview")
         insist(driver, scenario, KillStep.REFRESH, stage, lambda: driver.update(*refresh, stage=stage, said="refresh"))
         _judge(driver, before, stage)
-    stages.second_up(driver, title=f"{scenario.name}: second up after refresh")
 
 
 def insist(
@@ -84,11 +84,12 @@ def insist(
         driver.recover(stage)
     with driver.account() as store:
         store.clear_faults()
-    calls = f"{_OPERATIONS[step]} call"
+    calls = counted(scenario.every, f"{_OPERATIONS[step]} call")
     if kills == 0:
-        stage.note(f"never killed: there are fewer than {counted(scenario.every, calls)}")
+        stage.note(f"never killed: there are fewer than {calls}")
         return
-    stage.hit(f"SIGKILL {counted(kills, 'time')}, at every {scenario.every}. {calls} ({scenario.when})")
+    side = "before and after the call in turn" if scenario.when == "alternate" else f"{scenario.when} the call"
+    stage.hit(f"SIGKILL {counted(kills, 'time')}, one every {calls}, {side}")
     stage.recovered("recovered each time, then it went on to its end")
 
 

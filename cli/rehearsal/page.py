@@ -56,7 +56,7 @@ def page(report: Report) -> str:
         f'<p class="dim">{_text(where)}</p>',
         _facts(report),
         *_section("Found", [_finding(item.reason, item.what, item.stage) for item in report.findings]),
-        *_section("Replaced", [_replacement(item) for item in report.replacements]),
+        *_section("Replaced", [_replacement(item) for item in _worst_first(report)]),
         *_section(
             "What went wrong, and how it recovered", [_trouble(item) for item in report.stages if item.went_wrong]
         ),
@@ -97,8 +97,13 @@ def _finding(reason: str, what: str, stage: str) -> str:
 
 
 def _replacement(item: Replacement) -> str:
-    mark = '<span class="bad">holds data</span> ' if item.stateful else ""
-    return f'<li>{mark}{_text(item.label + item.reason)} <span class="dim">in {_text(item.stage)}</span></li>'
+    label = _text(item.label + item.reason)
+    marked = f'<span class="bad">holds data: {label}</span>' if item.stateful else label
+    return f'<li>{marked} <span class="dim">in {_text(item.stage)}</span></li>'
+
+
+def _worst_first(report: Report) -> list[Replacement]:
+    return sorted(report.replacements, key=lambda item: not item.stateful)
 
 
 def _trouble(stage: Stage) -> str:
@@ -106,14 +111,15 @@ def _trouble(stage: Stage) -> str:
     return (
         f'<li><div class="row"><span class="time">{clock(stage.began_seconds)}</span>'
         f'<strong>{_text(stage.title)}</strong><span class="{stage.result}">{stage.result}</span></div>'
-        + "".join(_pair("went wrong", text, "") for text in stage.went_wrong)
-        + "".join(_pair("recovery", text, "" if stage.recovery else "failed") for text in recovery)
+        + _pair("went wrong", stage.went_wrong, "")
+        + _pair("recovery", recovery, "" if stage.recovery else "failed")
         + "</li>"
     )
 
 
-def _pair(label: str, text: str, style: str) -> str:
-    return f'<div class="pair"><span class="dim">{label}</span><span class="{style}">{_text(text)}</span></div>'
+def _pair(label: str, texts: Sequence[str], style: str) -> str:
+    lines = "<br>".join(_text(text) for text in texts)
+    return f'<div class="pair"><span class="dim">{label}</span><span class="{style}">{lines}</span></div>'
 
 
 def _stage(stage: Stage, whole: float) -> str:

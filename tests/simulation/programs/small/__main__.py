@@ -19,6 +19,7 @@ def _provider(settings: Settings, place: AwsPlace) -> aws.Provider:
         owner=settings.owner,
         cost_center=settings.cost_center,
         ttl=settings.ttl,
+        extra=settings.tags,
     )
     return aws.Provider(
         "aws",
