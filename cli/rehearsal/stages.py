@@ -91,7 +91,7 @@ def protection(driver: Driver) -> None:
     with driver.report.stage("destroy refused") as stage:
         for what in unprotected(driver.state()):
             driver.report.find(Reason.UNPROTECTED, what, stage)
-        outcome = driver.update("destroy", "--preview-only", stage=stage, said="tried, deleting nothing")
+        outcome = driver.update("destroy", "--preview-only", stage=stage, said="destroy, only previewed")
         if outcome.status == 0:
             driver.report.find(Reason.UNPROTECTED, "the engine would destroy the stack without a word", stage)
         else:
