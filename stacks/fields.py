@@ -19,7 +19,7 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from components import accelerators, tags, versions
+from components import accelerators, cidr, tags, versions
 from stacks.aws_facts import AWS_REGIONS, KUBERNETES_VERSIONS, LOG_RETENTION_DAYS
 from stacks.problems import near, refusal
 
@@ -184,7 +184,7 @@ def _vpc_cidr(value: str) -> str:
             allowed="/16 to /24 (AWS takes no VPC above /16; below /24 nothing is left for subnets)",
             fix="choose another prefix length",
         )
-    if not network.is_private:
+    if not any(network.subnet_of(block) for block in cidr.PRIVATE_RANGES):
         raise refusal(
             "vpc-cidr-private",
             "these are public addresses of somebody else",

@@ -9,6 +9,7 @@ import ast
 import gzip
 import importlib.util
 import json
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -65,19 +66,33 @@ def _table(relative: str) -> Json:
 
 @cache
 def zones(region: str) -> tuple[Zone, ...]:
-    """Availability zones of a region by name; empty for a region that is not in the table.
+    """Availability zones of a region by name; empty for a region that is not in the tables.
 
-    The mapping of names to ids differs between accounts on AWS; here it is always moto's.
+    The mapping of names to ids differs between accounts on AWS; here it is always moto's. Where moto lists no zones by
+    name, those that the offerings know are called a, b, c in the order of their ids.
     """
+    return _named_zones().get(region) or tuple(
+        Zone(f"{region}{letter}", identifier)
+        for letter, identifier in zip(string.ascii_lowercase, _zone_ids(region), strict=False)
+    )
+
+
+@cache
+def _named_zones() -> Mapping[str, tuple[Zone, ...]]:
     source = (_moto_folder() / "ec2" / "models" / "availability_zones_and_regions.py").read_text()
-    found = []
+    found: dict[str, list[Zone]] = {}
     for node in ast.walk(ast.parse(source)):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Zone"):
             continue
         words = {item.arg: item.value.value for item in node.keywords if isinstance(item.value, ast.Constant)}
-        if words.get("region_name") == region and words.get("zone_type", "availability-zone") == "availability-zone":
-            found.append(Zone(str(words["name"]), str(words["zone_id"])))
-    return tuple(sorted(found, key=lambda zone: zone.name))
+        # moto fills the regions that it does not spell out in a loop, whose calls have no constants.
+        if "name" in words and words.get("zone_type", "availability-zone") == "availability-zone":
+            found.setdefault(str(words["region_name"]), []).append(Zone(str(words["name"]), str(words["zone_id"])))
+    return {region: tuple(sorted(listed, key=lambda zone: zone.name)) for region, listed in found.items()}
+
+
+def _zone_ids(region: str) -> list[str]:
+    return sorted(set().union(*_offerings(region).values())) if region in regions() else []
 
 
 def zone_id(region: str, name: str) -> str | None:

@@ -94,6 +94,8 @@ def test_a_provider_that_is_marked_is_taken_with_its_default_tags(world: Any) ->
 def test_facts_come_from_the_tables_of_the_vendor() -> None:
     assert facts.zone_id("us-east-1", "us-east-1a") == "use1-az6"
     assert facts.zones("mars-north-1") == ()
+    assert [zone.name for zone in facts.zones("us-east-2")] == ["us-east-2a", "us-east-2b", "us-east-2c"]
+    assert all(len(facts.zones(region)) >= 2 for region in facts.regions()), "EKS needs two zones"
     assert facts.offered_zone_ids("us-east-1", "p5en.48xlarge") == {"use1-az2", "use1-az6"}
     b300 = facts.instance("p6-b300.48xlarge")
     assert b300 is not None

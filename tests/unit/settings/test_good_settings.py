@@ -26,6 +26,12 @@ def test_a_runner_inside_the_network(document: dict[str, Any]) -> None:
     assert isinstance(accepted(document).access, RunnerAccess)
 
 
+@pytest.mark.parametrize("block", ["100.64.0.0/16", "172.20.0.0/16", "192.168.0.0/17"])
+def test_every_private_range_that_the_error_offers_for_the_network(document: dict[str, Any], block: str) -> None:
+    document["place"]["network"]["cidr"] = block
+    assert accepted(document).model_dump()["place"]["network"]["cidr"] == block
+
+
 def test_a_lone_address_is_a_block_of_one(document: dict[str, Any]) -> None:
     document["access"]["cidrs"] = ["198.51.100.7"]
     assert accepted(document).access.model_dump()["cidrs"] == ("198.51.100.7/32",)
