@@ -1,33 +1,15 @@
 import dataclasses
 import json
-import threading
-from collections.abc import Callable
 
 import pytest
 
 from local.cloud.diff import Change, ChangeKind
-from local.cloud.failures import CancelledCallError, CloudError, InitFailedError
-from local.cloud.lifecycle import Effects
+from local.cloud.failures import CloudError
 from local.cloud.model import CloudObject, CloudPackage, Context, Maker
-from local.cloud.paths import assign
 from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
 from local.cloud.values import UNKNOWN, Json, Secret, is_unknown
-from tests.unit.cloud_core.toy import CLUSTER, PACKAGE, SUBNET, VPC, ZONES
-
-
-def _vpc(simulator: Simulator, cidr: str = "10.0.0.0/16", urn: str = "") -> str:
-    return simulator.create(VPC, "v", {"cidrBlock": cidr}, urn=urn).id
-
-
-def _subnet(simulator: Simulator, vpc: str, cidr: str = "10.0.0.0/24") -> str:
-    return simulator.create(SUBNET, "s", {"vpcId": vpc, "cidrBlock": cidr}).id
-
-
-def _cluster_inputs(simulator: Simulator, **more: Json) -> dict[str, Json]:
-    subnet = _subnet(simulator, _vpc(simulator))
-    return {"name": "c", "roleArn": "arn:x", "vpcConfig": {"subnetIds": [subnet]}, **more}
-
+from tests.unit.cloud_core.toy import CLUSTER, PACKAGE, SUBNET, VPC, ZONES, cluster_inputs, make_subnet, make_vpc
 
 # --- create, read, update, delete ------------------------------------------------------------------------------------
 
@@ -51,7 +33,7 @@ def test_a_created_object_has_the_services_shape_in_the_store_and_pulumis_in_the
 
 
 def test_what_the_service_makes_besides_is_marked_and_goes_with_its_maker(simulator: Simulator) -> None:
-    vpc = _vpc(simulator)
+    vpc = make_vpc(simulator)
     kinds = [item.kind for item in simulator.store.objects(maker=Maker.SERVICE)]
     assert kinds == ["ec2:AvailabilityZone", "ec2:SecurityGroup"]
     simulator.delete(VPC, vpc)
@@ -59,19 +41,19 @@ def test_what_the_service_makes_besides_is_marked_and_goes_with_its_maker(simula
 
 
 def test_creating_twice_with_one_urn_makes_two_objects(simulator: Simulator) -> None:
-    assert _vpc(simulator, urn="urn:v") != _vpc(simulator, urn="urn:v")
+    assert make_vpc(simulator, urn="urn:v") != make_vpc(simulator, urn="urn:v")
     assert len(simulator.store.find("ec2:Vpc")) == 2
 
 
 def test_a_name_that_is_taken_is_refused(simulator: Simulator) -> None:
-    inputs = _cluster_inputs(simulator)
+    inputs = cluster_inputs(simulator)
     simulator.create(CLUSTER, "c", inputs)
     with pytest.raises(CloudError, match=r"StatusCode: 409.*already exists"):
         simulator.create(CLUSTER, "c", inputs)
 
 
 def test_read_reports_what_is_there_now_or_nothing(simulator: Simulator) -> None:
-    vpc = _vpc(simulator)
+    vpc = make_vpc(simulator)
     found = simulator.read(VPC, vpc)
     assert found is not None
     assert found.inputs == {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "default", "enableDnsSupport": True}
@@ -105,8 +87,8 @@ def test_deleting_what_is_gone_is_no_error(simulator: Simulator) -> None:
 
 
 def test_a_refusal_reads_as_the_provider_prints_it_with_the_journals_request_id(simulator: Simulator) -> None:
-    vpc = _vpc(simulator)
-    _subnet(simulator, vpc)
+    vpc = make_vpc(simulator)
+    make_subnet(simulator, vpc)
     with pytest.raises(CloudError) as refused:
         simulator.create(SUBNET, "other", {"vpcId": vpc, "cidrBlock": "10.0.0.128/25"})
     entry = simulator.store.journal()[-1]
@@ -121,14 +103,14 @@ def test_a_refusal_reads_as_the_provider_prints_it_with_the_journals_request_id(
 
 def test_a_dangling_reference_is_refused_with_its_own_code(simulator: Simulator) -> None:
     with pytest.raises(CloudError) as refused:
-        _subnet(simulator, "vpc-none")
+        make_subnet(simulator, "vpc-none")
     assert refused.value.code == "InvalidVpcID.NotFound"
     assert "The vpc ID 'vpc-none' does not exist" in str(refused.value)
 
 
 def test_what_others_need_cannot_be_deleted_until_they_are_gone(simulator: Simulator) -> None:
-    vpc = _vpc(simulator)
-    subnet = _subnet(simulator, vpc)
+    vpc = make_vpc(simulator)
+    subnet = make_subnet(simulator, vpc)
     with pytest.raises(CloudError) as refused:
         simulator.delete(VPC, vpc)
     assert refused.value.code == "DependencyViolation"
@@ -165,8 +147,8 @@ def test_a_preview_refuses_what_can_be_decided_already(simulator: Simulator) -> 
 
 
 def test_a_preview_leaves_open_what_the_same_update_may_still_make_or_remove(simulator: Simulator) -> None:
-    vpc = _vpc(simulator)
-    _subnet(simulator, vpc)
+    vpc = make_vpc(simulator)
+    make_subnet(simulator, vpc)
     for inputs in ({"vpcId": "vpc-to-be", "cidrBlock": "10.0.0.0/24"}, {"vpcId": vpc, "cidrBlock": "10.0.0.0/24"}):
         assert simulator.create(SUBNET, "s", inputs, preview=True).state["cidrBlock"] == "10.0.0.0/24"
 
@@ -198,7 +180,7 @@ def test_another_region_is_another_resource(simulator: Simulator) -> None:
 
 
 def test_an_object_whose_creation_failed_is_replaced(simulator: Simulator) -> None:
-    inputs = _cluster_inputs(simulator)
+    inputs = cluster_inputs(simulator)
     made = simulator.create(CLUSTER, "c", inputs)
     item = simulator.store.get("eks:Cluster", made.id)
     assert item is not None
@@ -207,113 +189,6 @@ def test_an_object_whose_creation_failed_is_replaced(simulator: Simulator) -> No
     found = simulator.diff(CLUSTER, made.id, inputs, inputs)
     assert found.changes == {"status": Change(ChangeKind.UPDATE, replace=True, output=True)}
     assert found.delete_before_replace
-
-
-# --- effects ---------------------------------------------------------------------------------------------------------
-
-
-def _supervised(store: SqliteStore) -> Simulator:
-    return Simulator(PACKAGE, store, Effects.SUPERVISOR)
-
-
-def _in_background(store: SqliteStore, act: Callable[[], None], *, when: str) -> threading.Thread:
-    """Plays the supervisor: acts once the cluster has the status ``when``."""
-
-    def watch() -> None:
-        for _ in range(100):
-            item = store.get("eks:Cluster", "c")
-            if item is not None and item.body["status"] == when:
-                act()
-                return
-            threading.Event().wait(0.02)
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
-
-
-def _set(store: SqliteStore, **members: Json) -> None:
-    item = store.get("eks:Cluster", "c")
-    assert item is not None
-    for path, value in members.items():
-        assign(item.body, path.replace("__", "."), value)
-    store.put(item)
-
-
-def test_without_a_supervisor_an_object_is_ready_at_once_and_well_formed(simulator: Simulator) -> None:
-    state = simulator.create(CLUSTER, "c", _cluster_inputs(simulator)).state
-    assert (state["status"], state["endpoint"]) == ("ACTIVE", "https://cluster.example")
-
-
-def test_a_creation_waits_for_the_supervisor_and_returns_what_it_wrote(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    inputs = _cluster_inputs(simulator)
-    thread = _in_background(
-        store, lambda: _set(store, status="ACTIVE", endpoint="https://127.0.0.1:6443"), when="CREATING"
-    )
-    assert simulator.create(CLUSTER, "c", inputs).state["endpoint"] == "https://127.0.0.1:6443"
-    thread.join()
-
-
-def test_a_failed_creation_reports_id_state_and_the_services_reasons(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    inputs = _cluster_inputs(simulator)
-    issues = [{"code": "InsufficientFreeAddresses", "message": "no addresses"}]
-    thread = _in_background(store, lambda: _set(store, status="FAILED", health__issues=issues), when="CREATING")
-    with pytest.raises(InitFailedError) as failed:
-        simulator.create(CLUSTER, "c", inputs)
-    thread.join()
-    assert (failed.value.id, failed.value.inputs) == ("c", inputs)
-    assert failed.value.reasons == ["InsufficientFreeAddresses: no addresses"]
-    assert failed.value.state["status"] == "FAILED"
-
-
-def test_a_creation_that_takes_too_long_keeps_the_id(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    with pytest.raises(InitFailedError, match=r"timeout while waiting .*\(last state: 'CREATING', timeout: 0.2s\)"):
-        simulator.create(CLUSTER, "c", _cluster_inputs(simulator), timeout=0.2)
-
-
-def test_a_cancelled_creation_keeps_the_id(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    thread = _in_background(store, simulator.cancel, when="CREATING")
-    with pytest.raises(InitFailedError, match="cancelled while waiting for eks:Cluster"):
-        simulator.create(CLUSTER, "c", _cluster_inputs(simulator))
-    thread.join()
-
-
-def test_an_update_and_a_deletion_wait_as_well(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    inputs = _cluster_inputs(simulator)
-    threads = [_in_background(store, lambda: _set(store, status="ACTIVE"), when="CREATING")]
-    simulator.create(CLUSTER, "c", inputs)
-    threads.append(_in_background(store, lambda: _set(store, status="ACTIVE"), when="UPDATING"))
-    assert simulator.update(CLUSTER, "c", inputs, {**inputs, "version": "1.36"})["version"] == "1.36"
-    threads.append(_in_background(store, lambda: store.remove("eks:Cluster", "c"), when="DELETING"))
-    simulator.delete(CLUSTER, "c")
-    for thread in threads:
-        thread.join()
-    assert store.get("eks:Cluster", "c") is None
-
-
-def test_a_deletion_is_tried_again_while_the_supervisor_tears_down(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    vpc = _vpc(simulator)
-    subnet = _subnet(simulator, vpc)
-    threading.Timer(0.3, store.remove, ("ec2:Subnet", subnet)).start()
-    simulator.delete(VPC, vpc)
-    outcomes = [entry.outcome for entry in store.journal() if entry.operation == "DeleteVpc"]
-    assert outcomes[-1] == "ok"
-    assert set(outcomes[:-1]) == {"error"}
-
-
-def test_a_waiting_deletion_can_be_cancelled(store: SqliteStore) -> None:
-    simulator = _supervised(store)
-    vpc = _vpc(simulator)
-    _subnet(simulator, vpc)
-    simulator.cancel()
-    with pytest.raises(CancelledCallError):
-        simulator.delete(VPC, vpc)
 
 
 # --- configuration, invokes, types without a binding -----------------------------------------------------------------

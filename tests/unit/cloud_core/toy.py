@@ -20,6 +20,7 @@ from local.cloud.model import (
     Rule,
     Scenario,
 )
+from local.cloud.simulator import Simulator
 from local.cloud.values import Json
 
 VPC = "aws:ec2/vpc:Vpc"
@@ -218,3 +219,28 @@ PACKAGE = CloudPackage(
     service_names={"ec2": "EC2", "eks": "EKS"},
     throttling={"ec2": ("RequestLimitExceeded", "Request limit exceeded.")},
 )
+
+
+# --- what many tests begin with ------------------------------------------------------------------------------------
+
+
+MARKED = {"region": "us-east-1", "allowedAccountIds": '["000000000000"]'}
+"""A provider's configuration as the engine writes it, marked as a simulation's."""
+
+
+def urn_of(token: str, name: str) -> str:
+    """A URN as the engine makes it."""
+    return f"urn:pulumi:s::p::slipway:aws:Network${token}::{name}"
+
+
+def make_vpc(simulator: Simulator, cidr: str = "10.0.0.0/16", urn: str = "") -> str:
+    return simulator.create(VPC, "v", {"cidrBlock": cidr}, urn=urn).id
+
+
+def make_subnet(simulator: Simulator, vpc: str, cidr: str = "10.0.0.0/24") -> str:
+    return simulator.create(SUBNET, "s", {"vpcId": vpc, "cidrBlock": cidr}).id
+
+
+def cluster_inputs(simulator: Simulator, **more: Json) -> dict[str, Json]:
+    subnet = make_subnet(simulator, make_vpc(simulator))
+    return {"name": "c", "roleArn": "arn:x", "vpcConfig": {"subnetIds": [subnet]}, **more}

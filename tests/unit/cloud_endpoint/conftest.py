@@ -8,11 +8,9 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from local.cloud.aws.package import PACKAGE
 from local.cloud.endpoint.server import EndpointServer
-from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
-from tests.support.aws_account import Builder
+from tests.support.aws_account import World
 from tests.support.aws_platform import SETTINGS, STEPS
 
 STACK = "slipway/dev"
@@ -25,7 +23,7 @@ class Served:
     """An account, what was made in it, and clients."""
 
     store: SqliteStore
-    builder: Builder
+    builder: World
     server: EndpointServer
     clients: dict[tuple[str, str, str], Any] = field(default_factory=dict)
 
@@ -56,7 +54,7 @@ def serve() -> Iterator[Callable[[], Served]]:
         store = SqliteStore(":memory:")
         server = EndpointServer(store)
         server.start()
-        made.append(Served(store, Builder(Simulator(PACKAGE, store)), server))
+        made.append(Served(store, World(store=store), server))
         return made[-1]
 
     yield start
@@ -73,7 +71,7 @@ def full() -> Iterator[Served]:
         store.set_setting(name, value)
     server = EndpointServer(store)
     server.start()
-    builder = Builder(Simulator(PACKAGE, store))
+    builder = World(store=store)
     builder.build(STEPS)
     yield Served(store, builder, server)
     server.stop()
@@ -86,11 +84,10 @@ def owned_platform() -> Iterator[Served]:
     store = SqliteStore(":memory:")
     for name, value in SETTINGS.items():
         store.set_setting(name, value)
-    simulator = Simulator(PACKAGE, store)
-    simulator.configure({"defaultTags": {"tags": {"slipway:stack": STACK}}}, refuse_real=False)
+    builder = World(store=store)
+    builder.simulator.configure({"defaultTags": {"tags": {"slipway:stack": STACK}}}, refuse_real=False)
     server = EndpointServer(store)
     server.start()
-    builder = Builder(simulator)
     builder.build(STEPS)
     yield Served(store, builder, server)
     server.stop()

@@ -13,17 +13,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError, HTTPClient
 from local.cloud.aws import scenarios as on
 from local.cloud.aws.controllers import Owner, classic_balancer, network_balancer, volume
 from local.cloud.aws.ec2_network import interface
-from local.cloud.aws.package import PACKAGE
 from local.cloud.endpoint.registry import CALLS, listed
 from local.cloud.endpoint.server import EndpointServer
 from local.cloud.faults import Fault, FaultType
 from local.cloud.lifecycle import Effects
 from local.cloud.model import Context
-from local.cloud.simulator import Simulator
 from local.cloud.store import SqliteStore
 from local.cluster.cloud_facts import node_template
 from local.cluster.instances import launch
-from tests.support.aws_account import Builder
+from tests.support.aws_account import World
 
 IDS = {
     "DescribeVpcs": ("Vpcs", "VpcId", "vpc"),
@@ -264,7 +262,7 @@ def test_the_limitations_page_lists_exactly_the_served_calls(repository: Path) -
 
 def test_a_cluster_is_deleting_when_its_deletion_was_accepted_and_the_supervisor_ends_it() -> None:
     store = SqliteStore(":memory:")
-    Builder(Simulator(PACKAGE, store)).build(on.CLUSTER)
+    World(store=store).build(on.CLUSTER)
     server = EndpointServer(store, effects=Effects.SUPERVISOR)
     server.start()
     known = store.credentials("arn:aws:iam::000000000000:role/slipway-deployer")

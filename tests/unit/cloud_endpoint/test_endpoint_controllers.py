@@ -89,7 +89,7 @@ def test_a_living_cluster_of_somebody_else_in_the_same_network_keeps_its_things(
 def test_what_the_stack_itself_made_is_not_a_leftover(left: Any) -> None:
     tags = [{"Key": "kubernetes.io/cluster/demo", "Value": "owned"}, {"Key": "slipway:stack", "Value": "slipway/dev"}]
     inputs = {"name": "nodes", "vpcId": "${vpc}", "tags": {item["Key"]: item["Value"] for item in tags}}
-    group = left.builder.create(on.GROUP_TOKEN, "nodes", inputs)
+    group = left.builder.create(on.GROUP_TOKEN, "nodes", inputs).id
     swept(left, "demo")
     assert left.store.get("ec2:SecurityGroup", group) is not None, "it is in the state, which takes it away in order"
 

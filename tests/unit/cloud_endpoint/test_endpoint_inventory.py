@@ -166,7 +166,7 @@ def test_a_stacks_objects_in_another_stacks_cluster_are_found(serve: Any) -> Non
     account.builder.build(on.CLUSTER)
     account.builder.create(on.ROLE_TOKEN, "admin", {"name": "admin", "assumeRolePolicy": on.trust("ec2.amazonaws.com")})
     entry = {"clusterName": "demo", "principalArn": "${admin.arn}", "tags": MINE}
-    identifier = account.builder.create(on.ENTRY_TOKEN, "entry", entry)
+    identifier = account.builder.create(on.ENTRY_TOKEN, "entry", entry).id
     (item,) = inventory(account).owned("slipway", "dev")
     assert (item.kind, item.id) == ("eks:AccessEntry", identifier)
 
