@@ -18,6 +18,7 @@ from cli.project import PROJECT, Stack, open_stack
 from cli.reservations import account_of
 from local.cloud.plan import PlanError, run_program
 from local.cloud.recording import Recording
+from local.cloud.store import SqliteStore
 from local.cloud.values import Secret
 from stacks.fields import PLACEHOLDER
 
@@ -66,8 +67,12 @@ def _header(stack: Stack, outputs: StackOutputs) -> None:
     out.print()
 
 
-def record(stack: Stack) -> Recording:
+def record(stack: Stack, store: SqliteStore | None = None) -> Recording:
     """Run the stack's program in this process; refused resources are shown, each once.
+
+    Args:
+        stack: the stack.
+        store: the account; by default one of ``account_of`` that nobody sees afterwards.
 
     Raises:
         UserError: the simulator refuses something.
@@ -80,8 +85,8 @@ def record(stack: Stack) -> Recording:
             stack.directory / "stacks",
             project=PROJECT,
             stack=stack.name,
-            config=_config(stack),
-            store=account_of(stack.settings),
+            config=handed_over((yaml.safe_load(stack.file.read_text()) or {}).get("config") or {}),
+            store=store or account_of(stack.settings),
         )
     except PlanError as error:
         console = terminal.messages()
@@ -95,14 +100,13 @@ def record(stack: Stack) -> Recording:
         ) from None
 
 
-def _config(stack: Stack) -> Mapping[str, Any]:
-    """The stack's configuration as the engine would hand it over, secrets replaced by placeholders.
+def handed_over(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A stack file's configuration as the engine would hand it over, secrets replaced by placeholders.
 
     Like the engine, it calls a whole section secret when one value in it is.
     """
-    document = yaml.safe_load(stack.file.read_text()) or {}
     found = {}
-    for key, value in (document.get("config") or {}).items():
+    for key, value in config.items():
         clear = _placeholder(value)
         found[key] = clear if clear == value else Secret(clear)
     return found

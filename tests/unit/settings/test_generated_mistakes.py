@@ -6,7 +6,6 @@ Every field of the settings is broken at least once; `CI=true` makes 1,500 examp
 import copy
 import os
 import re
-from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,23 +14,17 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel
 
 from stacks.governance import Usage
 from stacks.problems import yaml_path
 from stacks.settings import Settings, SettingsError, validate
 from stacks.sources import from_mapping
+from tests.support.settings_fields import Place, every_field, leaves
+from tests.support.valid_governance import AMOUNTS
 
 CONFIG = Path(__file__).parents[3] / "stacks" / "config"
 EXAMPLES = 1500 if os.environ.get("CI") == "true" else 200
 RULE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+")
-Step = str | int
-Place = tuple[Step, ...]
-USAGE_AMOUNTS = [
-    info.alias or name
-    for name, info in Usage.model_fields.items()
-    if name not in ("capacity_block_fees", "runs", "services")
-]
 _FULL: dict[str, Any] = {
     "budget": {
         "monthlyUsd": 250000,
@@ -45,14 +38,13 @@ _FULL: dict[str, Any] = {
         },
     },
     "usage": {
-        **dict.fromkeys(USAGE_AMOUNTS, 1),
+        **dict.fromkeys(AMOUNTS, 1),
         "runs": [{"name": "pretrain-demo", "expectedHours": 20, "runsPerMonth": 2, "restartOverheadPercent": 5}],
         "services": [{"name": "assistant", "tokensPerSecond": 1500, "requestsPerSecond": 3, "busyPercent": 40}],
     },
     "registry": {"prefix": "r/x", "credentials": {"username": "u", "password": {"secure": "v1:x"}}},
     "tags": {"purpose": "try-out"},
 }
-NOT_BUILT = {"GcpPlace", "AzurePlace", "OnPremisesPlace"}
 FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username", "Suppression.resource", "Suppression.reason"}
 """Fields that take every short text; they are broken by type, not by form."""
 
@@ -119,36 +111,6 @@ def problems(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     return []
 
 
-def model_of(annotation: Any, value: Any) -> type[BaseModel] | None:
-    """The model in ``annotation`` that reads ``value``."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        for tag in ("kind", "cloud"):
-            info = annotation.model_fields.get(tag)
-            allowed = getattr(info.annotation, "__args__", ()) if info else ()
-            if allowed and (not isinstance(value, dict) or value.get(tag) not in allowed):
-                return None
-        return annotation
-    return next(
-        (found for part in getattr(annotation, "__args__", ()) if (found := model_of(part, value)) is not None), None
-    )
-
-
-def leaves(model: type[BaseModel], value: dict[str, Any], at: Place = ()) -> Iterator[tuple[Place, str]]:
-    """(place in the file, ``Model.field``) of every field that ``value`` sets."""
-    for name, info in model.model_fields.items():
-        key = info.alias or name
-        if key not in value:
-            continue
-        yield (*at, key), f"{model.__name__}.{name}"
-        items: Sequence[tuple[Place, Any]] = [((*at, key), value[key])]
-        if isinstance(value[key], list):
-            items = [((*at, key, number), item) for number, item in enumerate(value[key])]
-        for place, item in items:
-            below = model_of(info.annotation, item) if isinstance(item, dict) else None
-            if below is not None:
-                yield from leaves(below, item, place)
-
-
 @cache
 def places() -> tuple[tuple[int, Place, str], ...]:
     """Every place that can be broken: (document, place, field)."""
@@ -157,22 +119,6 @@ def places() -> tuple[tuple[int, Place, str], ...]:
         for number, (_, document) in enumerate(documents())
         for place, field in leaves(Settings, document)
     )
-
-
-def every_field(model: type[BaseModel] = Settings) -> Iterator[str]:
-    """``Model.field`` of every field of every model of the settings."""
-    for name, info in model.model_fields.items():
-        yield f"{model.__name__}.{name}"
-        for below in models_in(info.annotation):
-            if below.__name__ not in NOT_BUILT:
-                yield from every_field(below)
-
-
-def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for part in getattr(annotation, "__args__", ()):
-        yield from models_in(part)
 
 
 def broken(document: dict[str, Any], place: Place, value: Any) -> dict[str, Any]:
