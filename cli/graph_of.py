@@ -1,5 +1,6 @@
 """The resource graph of a plan, for rules and prices: one program run in this process, every value known."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,13 @@ def planned_graph(stack: Stack) -> ResourceGraph:
     # Imported here: a graph of a file needs neither the program nor the provider SDKs.
     from cli.plan import record
 
-    return graph_of(record(stack), simulated=stack.simulated)
+    # A plan stands in for a mirror that only a running environment knows; an engine started later must not see it.
+    before = dict(os.environ)
+    try:
+        return graph_of(record(stack), simulated=stack.simulated)
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
 
 
 def graph_of(recording: Recording, *, simulated: bool) -> ResourceGraph:

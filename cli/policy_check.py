@@ -3,8 +3,12 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
+
+from rich.console import Console
 
 from cli.errors import UserError
+from cli.exits import Exit
 from cli.project import PROJECT, Stack
 from components.tags import stack_tags
 from policies.configured import Configuration, configured
@@ -13,6 +17,8 @@ from policies.evaluate import Evaluation, evaluate
 from policies.graph import ResourceGraph
 from policies.reports.locations import Locations
 from policies.rules import RULES
+
+_PACK: Final = "policies"
 
 
 def configuration(stack: Stack) -> Configuration:
@@ -54,6 +60,42 @@ def check(graph: ResourceGraph, how: Configuration) -> Evaluation:
         levels=how.levels,
         suppressions=how.suppressions,
         today=datetime.now(UTC).date(),
+    )
+
+
+def pack_arguments(directory: Path) -> list[str]:
+    """What makes the engine run the rules too; nothing where the program came without them."""
+    return ["--policy-pack", _PACK] if (directory / _PACK / "PulumiPolicy.yaml").is_file() else []
+
+
+def obey_policies(stack: Stack, console: Console) -> None:
+    """Hold the stack's plan against the rules; what is broken is shown, with its fix.
+
+    A checkout without the pack has no rules, and a program that cannot be planned is refused by the engine, in full.
+
+    Raises:
+        UserError: something is broken that the settings make mandatory, or a suppression has ended.
+    """
+    from cli.graph_of import planned_graph
+    from local.cloud.plan import PlanError, ProgramRefusedError
+    from policies.reports import table
+
+    if not pack_arguments(stack.directory):
+        return
+    how = configuration(stack)
+    try:
+        graph = planned_graph(stack)
+    except (UserError, PlanError, ProgramRefusedError):
+        return
+    result = check(graph, how)
+    if not result.failed():
+        return
+    table.print_report(result, console)
+    raise UserError(
+        f"the policies of {stack.name} do not allow this update, so nothing was done",
+        where=str(stack.file),
+        fix="correct what is named above, or suppress it in that file with reason, owner and end",
+        status=Exit.VIOLATIONS,
     )
 
 

@@ -8,6 +8,7 @@ from cli import session, terminal
 from cli.drift import changes_json, drift, planned, print_changes
 from cli.errors import UserError
 from cli.lazy import verb
+from cli.policy_check import pack_arguments
 from cli.project import open_stack
 from cli.update import run_update
 
@@ -31,7 +32,7 @@ def preview(
     console, out = terminal.messages(), terminal.output()
     stack = open_stack(env)
     engine = session.started(stack, console)
-    arguments = ["preview", *(["--refresh"] if refresh else [])]
+    arguments = ["preview", *(["--refresh"] if refresh else []), *pack_arguments(stack.directory)]
     if not stack.simulated:
         console.print(f"$ {engine.spoken(engine.command(*arguments))}", style="dim", soft_wrap=True)
         if engine.attach(arguments) != 0:

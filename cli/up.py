@@ -10,6 +10,7 @@ from cli.exits import Exit
 from cli.gate import wait_until_ready
 from cli.lazy import verb
 from cli.observe import look, stack_outputs
+from cli.policy_check import obey_policies, pack_arguments
 from cli.project import open_stack
 from cli.status_view import print_state
 from cli.update import run_update
@@ -35,6 +36,9 @@ def up(
     A simulated environment needs no account: the engine, the control plane and the controllers are real, the cloud and
     the GPUs are not. For a real one this calls your own `pulumi` and shows the exact command.
 
+    The environment's plan is held against the rules first: a mandatory violation ends here, before anything is made.
+    The engine then runs the same rules on what it is about to make.
+
     \b
     Examples:
       slipway up                      build the environment `local` on this machine
@@ -45,9 +49,10 @@ def up(
     console = terminal.messages()
     stack = open_stack(env)
     console.print(f"{env}: {stack.description}", style="bold", soft_wrap=True)
+    obey_policies(stack, console)
     engine = session.started(stack, console)
     # Not the default: a refreshed state forgets a finished run whose object was removed, and `up` would start it again.
-    extra = ["--refresh"] if refresh else []
+    extra = [*(["--refresh"] if refresh else []), *pack_arguments(stack.directory)]
     if stack.simulated:
         run_update(engine, ["up", "--yes", "--skip-preview", *extra], console)
     else:

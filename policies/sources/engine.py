@@ -35,6 +35,11 @@ def resource_of(message: Any) -> Resource:
     )
 
 
+def with_inputs(resource: Resource, struct: Any) -> Resource:
+    """``resource`` with the inputs of a protobuf struct."""
+    return replace(resource, properties=values.properties(resource.type, from_struct(struct)))
+
+
 def provider_of(message: Any) -> Resource | None:
     """The provider that the resource is made with."""
     if not message.HasField("provider"):
