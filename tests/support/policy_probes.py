@@ -106,9 +106,28 @@ def junk_faults(rule: Rule) -> list[str]:
     return found
 
 
+def alone_faults(rule: Rule) -> list[str]:
+    """In the engine a rule that is not of the whole stack sees one resource and its provider; it says the same."""
+    if rule.whole_stack:
+        return []
+    found = []
+    for resources in (rule.example.passing, failing(rule.example)):
+        by_urn = {item.urn: item for item in resources}
+        whole = {item.resource.urn for item in verdict(rule, resources).violations}
+        alone: set[str] = set()
+        for item in resources:
+            provider = by_urn.get(item.provider)
+            here = verdict(rule, (item, provider) if provider else (item,))
+            alone |= {broken.resource.urn for broken in here.violations}
+        if alone != whole:
+            found.append("looks at other resources, so it needs whole_stack=True")
+    return found
+
+
 PROBES: Final[tuple[Callable[[Rule], list[str]], ...]] = (
     metadata_faults,
     example_faults,
+    alone_faults,
     unknown_faults,
     junk_faults,
 )
