@@ -141,3 +141,35 @@ def _catalogue(stack: Stack, prices: Path | None) -> Catalogue:
         raise UserError(
             str(error), where=str(path), fix="delete it, or write it anew with `slipway cost refresh`"
         ) from None
+
+
+@app.command("refresh")
+def refresh_prices(
+    env: Annotated[str, typer.Argument(help="Environment: the NAME of stacks/config/Pulumi.NAME.yaml.")] = "local",
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Write the prices there [default: the user's cache, where `slipway cost` looks]."),
+    ] = None,
+) -> None:
+    """Read AWS's price list for everything that an environment uses; later estimates take those prices.
+
+    Needs credentials that may call pricing:GetProducts; it reads prices and nothing of your account. Prices that the
+    list does not answer unambiguously stay the kit's own, with their dates.
+
+    \b
+    Examples:
+      slipway cost refresh prod
+      slipway cost refresh prod --output prices.json && slipway cost prod --prices prices.json
+    """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
+    from cli.cost_refresh import refresh
+
+    stack = open_stack(env)
+    spending, catalogue = Spending.of(stack.settings), Catalogue.load()
+    estimate(_graph(stack, None), catalogue=catalogue, usage=spending.usage, blocks=spending.blocks)
+    path = output or stored(stack)
+    done = refresh(catalogue.asked, path, region=getattr(stack.settings.place, "region", ""))
+    out = terminal.output()
+    out.print(f"{terminal.counted(len(done.fetched), 'price')} of {done.asked} read from AWS's price list: {path}")
+    for item, region in done.kept:
+        out.print(f"kept as listed here: {item} in {region}", style="dim", soft_wrap=True)

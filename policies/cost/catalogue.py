@@ -106,6 +106,11 @@ class Catalogue:
         return _moved(reference, region, reference.usd * ratio, why)
 
     @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """Every item and region that was looked up so far, found or not."""
+        return tuple(sorted(self._found))
+
+    @property
     def items(self) -> tuple[str, ...]:
         """Every item that some row prices."""
         return tuple(sorted({item for item, _ in self.prices}))

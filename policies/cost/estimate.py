@@ -119,13 +119,13 @@ def _priced(resource: Resource, pricing: Pricing) -> Line | Free | Unpriced:
         components = tuple(entry.price(resource, pricing))
         if not components:
             return Free(urn=resource.urn, name=resource.name, type=resource.type, why=_NOTHING)
-        compute = resource.type in nodes.COMPUTE
+        compute = resource.type in nodes.COMPUTE and _accelerated(resource, pricing)
         hours = nodes.gpu_hours(resource, pricing) if compute else Range()
         return Line(
             urn=resource.urn,
             type=resource.type,
             name=resource.name,
-            category=Category.ACCELERATORS if compute and _accelerated(resource, pricing) else entry.category,
+            category=Category.ACCELERATORS if compute else entry.category,
             region=pricing.region(resource),
             pool=_pool(resource),
             cluster=_cluster(resource),

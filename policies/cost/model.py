@@ -30,7 +30,10 @@ class Category(StrEnum):
     @property
     def rank(self) -> int:
         """0 for the first."""
-        return list(Category).index(self)
+        return _RANKS[self]
+
+
+_RANKS: Final = {category: position for position, category in enumerate(Category)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,8 @@ class Pricing:
     usage: Usage
     blocks: Mapping[str, Block] = field(default_factory=dict)
     """By id of the capacity reservation."""
+    _regions: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    """Of resources that name none of their own, by provider."""
 
     @cached_property
     def _only_region(self) -> str | None:
@@ -81,12 +83,17 @@ class Pricing:
             RegionUnknownError: nothing says it.
             UndecidedError: only the update will say it.
         """
+        own = "region" in resource.properties
+        if not own and resource.provider in self._regions:
+            return self._regions[resource.provider]
         provider = self.graph.by_urn.get(resource.provider)
         if provider is not None and not provider.knows("region"):
             raise UndecidedError("region of the provider")
         found = self.graph.region_of(resource) or self._only_region
         if found is None:
             raise RegionUnknownError
+        if not own:
+            self._regions[resource.provider] = found
         return found
 
     @cached_property
