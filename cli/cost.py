@@ -10,17 +10,18 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
 from cli import terminal
-from cli.cost_view import print_estimate
+from cli.cost_actual import actual
+from cli.cost_report import Findings, Form, print_findings, rendered
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.lazy import group
 from cli.policy_check import read_source
 from cli.project import Stack, open_stack
 from local.toolchain.layout import cache_root
-from policies.cost import as_json
 from policies.cost.budgets import Spending, Verdict, standings
 from policies.cost.catalogue import Catalogue
 from policies.cost.estimate import estimate
+from policies.cost.model import Estimate
 from policies.cost.workloads import workloads
 from policies.graph import ResourceGraph
 from stacks.governance import Usage
@@ -37,6 +38,7 @@ def cost() -> None:
     Examples:
       slipway cost prod               the environment's plan: no account, no toolchain, seconds
       slipway cost refresh prod       read AWS's price list for what prod uses (needs credentials)
+      slipway cost actual prod        what AWS billed for it, beside the estimate (needs credentials)
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
 
 
@@ -54,18 +56,23 @@ def estimate_environment(
         Path | None, typer.Option(help="A file of live prices [default: what `slipway cost refresh` stored].")
     ] = None,
     top: Annotated[int, typer.Option(help="How many of the dearest resources to list.", min=1)] = 10,
-    as_json_: Annotated[bool, typer.Option("--json", help="One JSON document on stdout, with every line.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="Form of the report.")] = Form.TABLE,
+    as_json_: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Write the report there instead of to stdout.")] = None,
 ) -> None:
     """Estimate a month of an environment: its plan, or with --from what a file holds.
 
     Exit status 5 when more is expected than the budget of the settings allows. What has no price is named, never
-    counted as nothing.
+    counted as nothing. From a preview, the report says what the change adds; `comment` is that change for a pull
+    request.
 
     \b
     Examples:
       slipway cost prod
       slipway cost dev --usage natGb=2000 --usage internetGb=500
       slipway cost prod --json | jq -r .monthly.expected
+      slipway cost prod --format html --output prod.html
+      pulumi preview -s prod --json --show-sames > preview.json && slipway cost prod --from preview.json
       pulumi stack export -s prod > export.json && slipway cost prod --from export.json
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     began = time.monotonic()
@@ -73,21 +80,44 @@ def estimate_environment(
     spending = Spending.of(stack.settings)
     used = _changed(spending.usage, usage or [])
     graph = _graph(stack, source)
-    found = estimate(graph, catalogue=_catalogue(stack, prices), usage=used, blocks=spending.blocks)
-    measured = tuple(standings(found, spending.budget))
-    running = workloads(graph, found, used)
-    if as_json_:
-        terminal.print_json(as_json.document(found, measured, running, environment=env))
-    else:
+    catalogue = _catalogue(stack, prices)
+
+    def price(one: ResourceGraph) -> Estimate:
+        return estimate(one, catalogue=catalogue, usage=used, blocks=spending.blocks)
+
+    found = price(graph)
+    known = Findings(
+        environment=env,
+        graph=graph,
+        estimate=found,
+        standings=tuple(standings(found, spending.budget)),
+        workloads=workloads(graph, found, used),
+        price=price,
+    )
+    form = Form.JSON if as_json_ else form
+    if form is Form.TABLE and output is None:
         out = terminal.output()
         out.print(f"cost of {env}, from {graph.origin}", style="bold", soft_wrap=True)
         if graph.simulated:
             out.print("simulated: this environment sends no bill; these are the prices of the real thing", style="dim")
         out.print()
-        print_estimate(found, measured, running, out, top=top)
+        print_findings(known, out, top=top)
         out.print(f"estimated in {time.monotonic() - began:.1f} s", style="dim")
-    if any(item.verdict is Verdict.OVER for item in measured):
+    else:
+        terminal.write(rendered(form, known, top=top), output)
+    if any(item.verdict is Verdict.OVER for item in known.standings):
         raise typer.Exit(Exit.VIOLATIONS)
+
+
+app.command()(actual)
+
+
+def planned_estimate(stack: Stack) -> Estimate:
+    """The estimate of an environment's plan, with its own usage and the newest prices that are known."""
+    spending = Spending.of(stack.settings)
+    return estimate(
+        _graph(stack, None), catalogue=_catalogue(stack, None), usage=spending.usage, blocks=spending.blocks
+    )
 
 
 def _graph(stack: Stack, source: Path | None) -> ResourceGraph:

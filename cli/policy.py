@@ -95,7 +95,7 @@ def check_environment(
         table.print_report(result, out, fail_on=fail_on, seconds=time.monotonic() - began)
     else:
         text = rendered(result, form, where, fail_on, seconds=time.monotonic() - began)
-        _write(text, output)
+        terminal.write(text, output)
     if result.failed(fail_on):
         raise typer.Exit(Exit.VIOLATIONS)
 
@@ -119,14 +119,6 @@ def rendered(result: Evaluation, form: Format, where: Locations, fail_on: Severi
     else:
         document = as_json.document(result, where, fail_on=fail_on)
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        typer.echo(text, nl=False)
-        return
-    output.write_text(text, encoding="utf-8")
-    terminal.messages().print(f"wrote {output}", soft_wrap=True)
 
 
 @app.command()

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -45,6 +46,15 @@ def is_interactive() -> bool:
 def print_json(document: Mapping[str, Any]) -> None:
     """Machine-readable output: one JSON document on stdout, no colour, no wrapping."""
     sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
+
+
+def write(text: str, output: Path | None) -> None:
+    """A report to stdout, or to the file that somebody named."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    output.write_text(text, encoding="utf-8")
+    messages().print(f"wrote {output}", soft_wrap=True)
 
 
 def clock(seconds: float) -> str:

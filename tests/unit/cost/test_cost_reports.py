@@ -31,7 +31,7 @@ CATALOGUE = Catalogue(
         ("ec2:on-demand:p5.48xlarge", "us-east-1"): price("50"),
         ("ec2:spot:p5.48xlarge", "us-east-1"): price("20"),
         ("ec2:on-demand:m7i.2xlarge", "us-east-1"): price("0.4"),
-        ("eks:standard", "us-east-1"): price("0.1"),
+        ("eks:cluster", "us-east-1"): price("0.1"),
     }
 )
 
