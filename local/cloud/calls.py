@@ -19,6 +19,8 @@ T = TypeVar("T")
 MAX_ATTEMPTS = 25
 """The provider's default ``maxRetries``."""
 _LONGEST_BACKOFF_SECONDS = 20.0
+_LONGEST_HOLD_SECONDS = 60.0
+_HOLD_POLL_SECONDS = 0.02
 _THROTTLED = ("ThrottlingException", "Rate exceeded")
 _NO_CAPACITY = (
     "InsufficientInstanceCapacity",
@@ -61,7 +63,8 @@ class CallRunner:
         Raises:
             CloudError: the service refused, or the response was lost.
         """
-        faults = self._meet_faults(call, redactor, name, cancelled or threading.Event())
+        cancelled = cancelled or threading.Event()
+        faults = self._meet_faults(call, redactor, name, cancelled)
         try:
             with self._store.transaction():
                 result = act()
@@ -71,6 +74,8 @@ class CallRunner:
         for fault in faults:
             if fault.type is FaultType.KILL_ENGINE:
                 self._kill()
+            if fault.type is FaultType.HOLD:
+                self._hold(fault, cancelled)
             if fault.type is FaultType.LOST_RESPONSE:
                 text = lost_response_text(self._package, call)
                 raise CloudError(redactor.text(text), code="RequestSendFailed", request_id=call.request_id)
@@ -128,10 +133,21 @@ class CallRunner:
             self._store.advance(float(parameters.get("seconds", 0)))
             cancelled.wait(float(parameters.get("realSeconds", 0)))
             return False
-        if fault.type is FaultType.KILL_ENGINE and parameters.get("when") == "before":
-            self._kill()
+        if fault.type in {FaultType.KILL_ENGINE, FaultType.HOLD} and parameters.get("when") == "before":
+            if fault.type is FaultType.HOLD:
+                self._hold(fault, cancelled)
+            else:
+                self._kill()
             return False
         return True
+
+    def _hold(self, fault: Fault, cancelled: threading.Event) -> None:
+        """Wait until somebody clears ``fault``: the middle of a step lasts as long as the test needs."""
+        self._store.hold(fault.id)
+        deadline = time.monotonic() + float(fault.parameters.get("realSeconds", _LONGEST_HOLD_SECONDS))
+        while any(left.id == fault.id for left in self._store.faults()) and time.monotonic() < deadline:
+            if cancelled.wait(_HOLD_POLL_SECONDS):
+                return
 
     def _throttling(self, call: Call, fault: Fault) -> ApiError:
         code, message = self._package.throttling.get(call.kind.partition(":")[0], _THROTTLED)

@@ -2,6 +2,7 @@
 
 import fnmatch
 import json
+import os
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,9 @@ class FaultType(StrEnum):
     """The object is made and nobody learns its id: an orphan."""
     KILL_ENGINE = "kill-engine"
     """The engine is killed (SIGKILL): ``when`` is ``before`` the call acts, or ``after`` it (the default)."""
+    HOLD = "hold"
+    """The call stops until the fault is cleared, ``realSeconds`` (60) at most; ``when`` as for a kill. Its process is
+    noted as ``heldBy``: whoever planted it can do what must happen in the middle of a step."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +51,7 @@ class Fault:
     mutating: bool = True
     """Whether reads and invokes pass by."""
     parameters: Mapping[str, Json] = field(default_factory=dict)
-    """``code``, ``message``, ``seconds``, ``realSeconds``, ``when``."""
+    """``code``, ``message``, ``seconds``, ``realSeconds``, ``when``; ``heldBy`` is written by a held call."""
     id: int = 0
     """Set by the store."""
     seen: int = 0
@@ -113,6 +117,13 @@ def clear(connection: sqlite3.Connection, number: int | None = None) -> None:
         connection.execute("DELETE FROM faults")
     else:
         connection.execute("DELETE FROM faults WHERE id = ?", (number,))
+
+
+def note_held(connection: sqlite3.Connection, number: int) -> None:
+    """Write down that a call of this process waits for fault ``number`` to be cleared."""
+    connection.execute(
+        "UPDATE faults SET parameters = json_set(parameters, '$.heldBy', ?) WHERE id = ?", (os.getpid(), number)
+    )
 
 
 def take(connection: sqlite3.Connection, target: Target) -> list[Fault]:

@@ -3,6 +3,8 @@
 import json
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 
 from local.cloud.failures import CancelledCallError, CloudError
@@ -13,6 +15,8 @@ from local.cloud.store import SqliteStore
 POLL_SECONDS = 0.1
 DEFAULT_TIMEOUT_SECONDS = 1800.0
 """The provider's default for most creations."""
+UNSERVED_SECONDS = 10.0
+"""How long a call waits without a supervisor: a new one, started meanwhile, goes on where the dead one was."""
 
 
 class Effects(StrEnum):
@@ -22,6 +26,17 @@ class Effects(StrEnum):
     """Nobody: they are ready at once (plans, unit tests)."""
     SUPERVISOR = "supervisor"
     """The environment's supervisor; calls wait for it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """What ends a wait besides its object."""
+
+    timeout: float
+    """Seconds; 0 for the provider's default."""
+    cancelled: threading.Event
+    served: Callable[[], bool]
+    """Whether a supervisor lives that could move the object on."""
 
 
 class FailedStateError(CloudError):
@@ -43,17 +58,15 @@ def begin(body: dict[str, object], lifecycle: Lifecycle, effects: Effects, conte
     return False
 
 
-def wait_until_ready(
-    store: SqliteStore, item: CloudObject, lifecycle: Lifecycle, *, timeout: float, cancelled: threading.Event
-) -> CloudObject:
+def wait_until_ready(store: SqliteStore, item: CloudObject, lifecycle: Lifecycle, patience: Patience) -> CloudObject:
     """The object once it is ready.
 
     Raises:
         FailedStateError: it failed, with the service's reasons.
-        CloudError: it vanished, or time ran out.
+        CloudError: it vanished, time ran out, or nobody is there who would make it ready.
         CancelledCallError: the engine asked to stop.
     """
-    clock = _Clock(timeout, cancelled)
+    clock = _Clock(patience)
     while True:
         current = store.get(item.kind, item.id)
         if current is None:
@@ -71,11 +84,9 @@ def wait_until_ready(
         clock.pause(item, str(status), lifecycle.ready)
 
 
-def wait_until_gone(
-    store: SqliteStore, item: CloudObject, lifecycle: Lifecycle, *, timeout: float, cancelled: threading.Event
-) -> None:
+def wait_until_gone(store: SqliteStore, item: CloudObject, lifecycle: Lifecycle, patience: Patience) -> None:
     """Return once the supervisor has removed the object; errors as ``wait_until_ready``."""
-    clock = _Clock(timeout, cancelled)
+    clock = _Clock(patience)
     while (current := store.get(item.kind, item.id)) is not None:
         status = lookup(current.body, lifecycle.path)
         if status == lifecycle.failed:
@@ -87,20 +98,34 @@ def wait_until_gone(
 class _Clock:
     """Real time: it is the supervisor that one waits for."""
 
-    def __init__(self, timeout: float, cancelled: threading.Event) -> None:
-        self._limit = timeout or DEFAULT_TIMEOUT_SECONDS
+    def __init__(self, patience: Patience) -> None:
+        self._patience = patience
+        self._limit = patience.timeout or DEFAULT_TIMEOUT_SECONDS
         self._deadline = time.monotonic() + self._limit
-        self._cancelled = cancelled
+        self._unserved = 0.0
+        """When the supervisor was first missed."""
 
     def pause(self, item: CloudObject, status: str, wanted: str) -> None:
-        """Wait for one poll; raises when the engine cancels or time is up."""
-        if self._cancelled.wait(POLL_SECONDS):
-            raise CancelledCallError(f"cancelled while waiting for {item.kind} ({item.id}), last state: '{status}'")
-        if time.monotonic() > self._deadline:
+        """Wait for one poll; raises when the engine cancels, time is up, or the supervisor stays away."""
+        what = f"waiting for {item.kind} ({item.id})"
+        if self._patience.cancelled.wait(POLL_SECONDS):
+            raise CancelledCallError(f"cancelled while {what}, last state: '{status}'")
+        now = time.monotonic()
+        if now > self._deadline:
             raise CloudError(
-                f"waiting for {item.kind} ({item.id}): timeout while waiting for state to become '{wanted}' "
+                f"{what}: timeout while waiting for state to become '{wanted}' "
                 f"(last state: '{status}', timeout: {self._limit:g}s)",
                 code="Timeout",
+            )
+        if self._patience.served():
+            self._unserved = 0.0
+        elif not self._unserved:
+            self._unserved = now
+        elif now - self._unserved > UNSERVED_SECONDS:
+            raise CloudError(
+                f"{what}: the simulated environment's supervisor has died, and nobody else moves it on from "
+                f"'{status}': `slipway up` starts a new one and goes on",
+                code="SupervisorGone",
             )
 
 

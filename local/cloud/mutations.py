@@ -13,7 +13,7 @@ from local.cloud.failures import Call, CancelledCallError, CloudError, InitFaile
 from local.cloud.faults import Fault, FaultType
 from local.cloud.lifecycle import Effects, FailedStateError, begin, wait_until_gone, wait_until_ready
 from local.cloud.model import ApiError, CloudObject, Context, Lifecycle, Maker, Operation, Request
-from local.cloud.paths import assign
+from local.cloud.paths import assign, lookup
 from local.cloud.references import check_holders, check_targets
 from local.cloud.session import Session, render
 from local.cloud.values import UNKNOWN, Json, UndecidedError, contains_unknown, plain
@@ -81,9 +81,7 @@ class Mutations:
         try:
             item = self._play_partial(faults, item, lifecycle) or item
             if waits and lifecycle is not None:
-                item = wait_until_ready(
-                    session.store, item, lifecycle, timeout=options.timeout, cancelled=session.cancelled
-                )
+                item = wait_until_ready(session.store, item, lifecycle, session.patience(options.timeout))
         except CloudError as error:
             raise self._init_failed(bound, call, item, context, error, inputs=inputs) from None
         state = bound.converter.to_state(item, context.account, inputs)
@@ -181,6 +179,7 @@ class Mutations:
         """Change the object; returns the outputs. Errors as ``create``."""
         session, binding = self._session, bound.binding
         context = session.context(pulumi_id, news)
+        self._finish_making(bound, pulumi_id, options)
         call = call_for(binding, "update", pulumi_id, modelled=bound.modelled, urn=options.urn, identifier=pulumi_id)
         item, faults = session.runner.run(
             call,
@@ -192,12 +191,19 @@ class Mutations:
         try:
             item = self._play_partial(faults, item, lifecycle) or item
             if lifecycle is not None and self._waits(lifecycle) and lifecycle.updating is not None:
-                item = wait_until_ready(
-                    session.store, item, lifecycle, timeout=options.timeout, cancelled=session.cancelled
-                )
+                item = wait_until_ready(session.store, item, lifecycle, session.patience(options.timeout))
         except CloudError as error:
             raise self._init_failed(bound, call, item, context, error, inputs=news) from None
         return bound.converter.to_state(item, context.account, news)
+
+    def _finish_making(self, bound: BoundType, pulumi_id: str, options: Options) -> None:
+        """Wait for an object that an interrupted creation left in the making: the engine calls this to go on."""
+        session, lifecycle = self._session, bound.binding.lifecycle
+        if lifecycle is None or not self._waits(lifecycle):
+            return
+        item = session.find(bound, pulumi_id)
+        if item is not None and lookup(item.body, lifecycle.path) == lifecycle.creating:
+            wait_until_ready(session.store, item, lifecycle, session.patience(options.timeout))
 
     def _change(
         self,
@@ -264,7 +270,7 @@ class Mutations:
                 raise CancelledCallError(f"cancelled while deleting {binding.kind} ({pulumi_id})")
         lifecycle = binding.lifecycle
         if item is not None and lifecycle is not None and self._waits(lifecycle):
-            wait_until_gone(session.store, item, lifecycle, timeout=options.timeout, cancelled=session.cancelled)
+            wait_until_gone(session.store, item, lifecycle, session.patience(options.timeout))
 
     def _remove(self, bound: BoundType, call: Call, context: Context) -> CloudObject | None:
         binding, store = bound.binding, self._session.store

@@ -57,7 +57,20 @@ def connect(package: CloudPackage) -> Simulator:
             'with "slipway local up" and run pulumi with the variables of "slipway local env"'
         )
     effects = Effects(os.environ.get(EFFECTS_VARIABLE, Effects.SUPERVISOR))
-    return Simulator(package, SqliteStore(path), effects, kill=kill_parent)
+    return Simulator(package, SqliteStore(path), effects, kill=kill_parent, served=_supervised(Path(path)))
+
+
+def _supervised(account: Path) -> Callable[[], bool]:
+    """Whether the supervisor of the account's environment lives, by the record that it keeps beside the account."""
+
+    def served() -> bool:
+        from local.cluster.daemon import running
+        from local.cluster.layout import SupervisorFiles
+        from local.paths import StatePaths
+
+        return running(SupervisorFiles(StatePaths(account.parent.name, account.parent))) is not None
+
+    return served
 
 
 def announcer(engine_address: str) -> Callable[[str], None]:
@@ -120,8 +133,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         sys.stderr.write("usage: python -m local.cloud.plugin PACKAGE [ENGINE_ADDRESS]\n")
         return _USAGE
-    # No death signal: Linux sends it when the engine's *thread* that started us ends, and Go's threads come and go.
-    end_with_parent(signal_number=0)
+    end_with_parent()
     engine_address = next((argument for argument in reversed(arguments[1:]) if not argument.startswith("-")), "")
     asyncio.run(_main(arguments[0], engine_address))
     # Calls that still wait for the supervisor must not hold the process.

@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from local.cloud.bound_types import BoundType, BoundTypes
 from local.cloud.calls import CallRunner
 from local.cloud.convert import REGION
 from local.cloud.journal import Redactor, secret_texts
-from local.cloud.lifecycle import Effects
+from local.cloud.lifecycle import Effects, Patience
 from local.cloud.model import Binding, CloudObject, CloudPackage, Context, Operation, Rule
 from local.cloud.paths import lookup
 from local.cloud.store import SqliteStore
@@ -33,6 +33,8 @@ class Session:
     """Set when the engine asks all calls to stop."""
     dependency_patience: float = 0.0
     """Real seconds for which a deletion is tried again while others still hold the object."""
+    served: Callable[[], bool] = lambda: True
+    """Whether a supervisor lives; waiting calls ask."""
 
     @cached_property
     def made_kinds(self) -> Collection[str]:
@@ -51,6 +53,10 @@ class Session:
     def rules(self, token: str, operation: Operation) -> list[Rule]:
         """The rules for one kind of request."""
         return self._rules.get((token, operation), [])
+
+    def patience(self, timeout: float) -> Patience:
+        """For a call that waits ``timeout`` seconds at most (0: the provider's default)."""
+        return Patience(timeout=timeout, cancelled=self.cancelled, served=self.served)
 
     def context(self, name: str, inputs: Mapping[str, Json], *, preview: bool = False) -> Context:
         """What hooks get."""

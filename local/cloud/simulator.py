@@ -46,6 +46,7 @@ class Simulator:
         schemas: where schemas come from; by default the package's SDK wheel.
         dependency_patience: real seconds for which a deletion is tried again while others hold the object; by default
             what the provider waits for a supervisor.
+        served: whether a supervisor lives; calls that wait for one give up without it.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Simulator:
         kill: Callable[[], None] = no_engine,
         schemas: Schemas | None = None,
         dependency_patience: float | None = None,
+        served: Callable[[], bool] = lambda: True,
     ) -> None:
         self.package = package
         self.store = store
@@ -70,6 +72,7 @@ class Simulator:
             effects=effects,
             region=store.region,
             dependency_patience=patience if dependency_patience is None else dependency_patience,
+            served=served,
         )
         self._mutations = Mutations(self._session)
         if package.seed is not None:

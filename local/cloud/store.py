@@ -277,6 +277,11 @@ class SqliteStore:
         with self.transaction():
             return planted.take(self._connection, target)
 
+    def hold(self, number: int) -> None:
+        """Say that a call of this process waits until fault ``number`` is cleared."""
+        with self.transaction():
+            planted.note_held(self._connection, number)
+
     # --- plumbing ----------------------------------------------------------------------------------------------
 
     def _rows(self, sql: str, values: "tuple[Json, ...] | list[str]" = ()) -> list[sqlite3.Row]:

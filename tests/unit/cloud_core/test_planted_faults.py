@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -116,6 +117,32 @@ def test_the_engine_is_killed_before_or_after_the_object_is_made(simulator: Simu
     with pytest.raises(EngineKilledError):
         simulator.create(VPC, "v", INPUTS)
     assert len(simulator.store.find("ec2:Vpc")) == 1
+
+
+@pytest.mark.parametrize(("when", "made"), [("before", 0), ("after", 1)])
+def test_a_held_call_stops_on_the_side_that_was_asked_for_until_the_fault_is_cleared(
+    store: SqliteStore, simulator: Simulator, when: str, made: int
+) -> None:
+    number = store.add_fault(Fault(type=FaultType.HOLD, operation="CreateVpc", parameters={"when": when}))
+    caller = threading.Thread(target=simulator.create, args=(VPC, "v", INPUTS))
+    caller.start()
+    while not (held := [item.parameters["heldBy"] for item in store.faults() if "heldBy" in item.parameters]):
+        assert caller.is_alive(), "the call passed"
+    assert held == [os.getpid()]
+    assert len(store.find("ec2:Vpc")) == made
+    store.clear_faults(number)
+    caller.join(10)
+    assert not caller.is_alive()
+    assert len(store.find("ec2:Vpc")) == 1
+
+
+def test_a_held_call_goes_on_when_its_time_is_over_or_the_engine_asks(simulator: Simulator) -> None:
+    simulator.store.add_fault(Fault(type=FaultType.HOLD, parameters={"realSeconds": 0.1}))
+    simulator.create(VPC, "v", INPUTS)
+    simulator.store.add_fault(Fault(type=FaultType.HOLD))
+    simulator.cancel()
+    simulator.create(VPC, "w", INPUTS)
+    assert len(simulator.store.find("ec2:Vpc")) == 2
 
 
 def test_faults_are_listed_and_cleared_one_by_one(store: SqliteStore) -> None:

@@ -17,6 +17,7 @@ from local.cloud.plugin import announcer, install
 from local.cloud.store import SqliteStore
 from local.cloud.wire import to_struct
 from local.paths import REPOSITORY
+from tests.support.processes import gone_within, with_state
 from tests.unit.cloud_core.toy import MARKED, PACKAGE, VPC, urn_of
 
 _PLUGIN = """
@@ -80,6 +81,17 @@ def test_the_plugin_ends_with_its_parent(tmp_path: Path) -> None:
                 return
             time.sleep(0.1)
     pytest.fail("the plugin outlived its parent by 10 seconds")
+
+
+def test_a_plugin_whose_engine_died_before_it_could_look_ends_all_the_same(tmp_path: Path) -> None:
+    # The parent ends while the plugin still imports: no pid tells, only the pipe that nobody reads any more.
+    script = "import subprocess, sys; subprocess.Popen(sys.argv[1:]); print('started', flush=True)"
+    parent = _start(tmp_path, sys.executable, "-c", script)
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == "started\n"
+    parent.wait()
+    parent.stdout.close()
+    assert gone_within(10, lambda: with_state(tmp_path)) == []
 
 
 def test_the_executable_is_where_the_engine_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

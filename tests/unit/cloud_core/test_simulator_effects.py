@@ -84,6 +84,46 @@ def test_a_cancelled_creation_keeps_the_id(store: SqliteStore) -> None:
     thread.join()
 
 
+def test_a_creation_that_nobody_moves_on_ends_with_what_to_do_and_keeps_the_id(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.cloud.lifecycle.UNSERVED_SECONDS", 0.2)
+    simulator = Simulator(PACKAGE, store, Effects.SUPERVISOR, served=lambda: False)
+    with pytest.raises(
+        InitFailedError, match=r"supervisor has died.*'CREATING': `slipway up` starts a new one"
+    ) as told:
+        simulator.create(CLUSTER, "c", cluster_inputs(simulator))
+    assert told.value.id == "c"
+
+
+def test_a_supervisor_that_comes_back_in_time_is_waited_for(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("local.cloud.lifecycle.UNSERVED_SECONDS", 0.5)
+    answers = iter([False, False, True, False])
+    simulator = Simulator(PACKAGE, store, Effects.SUPERVISOR, served=lambda: next(answers, True))
+    inputs = cluster_inputs(simulator)
+    thread = threading.Timer(0.8, lambda: _set(store, status="ACTIVE"))
+    thread.start()
+    assert simulator.create(CLUSTER, "c", inputs).state["status"] == "ACTIVE"
+    thread.join()
+
+
+def test_the_update_after_an_interrupted_creation_waits_for_what_is_still_being_made(store: SqliteStore) -> None:
+    simulator = _supervised(store)
+    inputs = cluster_inputs(simulator)
+    with pytest.raises(InitFailedError):
+        simulator.create(CLUSTER, "c", inputs, timeout=0.2)
+    thread = _in_background(
+        store, lambda: _set(store, status="ACTIVE", endpoint="https://127.0.0.1:6443"), when="CREATING"
+    )
+    updating = _in_background(store, lambda: _set(store, status="ACTIVE"), when="UPDATING")
+    # What the engine does with a resource whose creation had failed half-way and whose inputs are the same.
+    assert simulator.update(CLUSTER, "c", inputs, inputs)["endpoint"] == "https://127.0.0.1:6443"
+    thread.join()
+    updating.join()
+
+
 def test_an_update_and_a_deletion_wait_as_well(store: SqliteStore) -> None:
     simulator = _supervised(store)
     inputs = cluster_inputs(simulator)
