@@ -1,29 +1,40 @@
 """Children must not outlive the parent that they serve: a killed engine leaves no plugin, no program, no helper."""
 
-import ctypes
 import os
-import signal
+import select
+import stat
 import sys
 import threading
-import time
 
-_PR_SET_PDEATHSIG = 1
-_POLL_SECONDS = 1.0
+_POLL_MILLISECONDS = 1000
 
 
-def end_with_parent(*, signal_number: int = signal.SIGTERM) -> None:
-    """End this process when its parent dies.
+def end_with_parent() -> None:
+    """End this process as soon as its parent dies, whatever its threads are doing.
 
-    Linux delivers ``signal_number`` when the parent *thread* exits (prctl); a poll of the parent's pid covers other
-    systems and parents that died before this call.
+    The kernel's parent-death signal (prctl) is not used: Linux sends it when the *thread* that started us ends, and
+    the engine is a Go program, whose threads come and go.
     """
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-    threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
+    threading.Thread(target=_watch, args=(os.getppid(),), name="parent-watch", daemon=True).start()
 
 
 def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_POLL_SECONDS)
+    watched = select.poll()
+    # At once, not at the next look: what still ran for a moment could create an object after `recover` has looked.
+    if (descriptor := _handle(parent)) is not None:
+        watched.register(descriptor, select.POLLIN)
+    # A parent that died before we asked for it is told by the pipe that it read our output from.
+    output = sys.__stdout__.fileno() if sys.__stdout__ is not None else -1
+    if output >= 0 and stat.S_ISFIFO(os.fstat(output).st_mode):
+        watched.register(output, 0)
+    while os.getppid() == parent and not watched.poll(_POLL_MILLISECONDS):
+        pass
     os._exit(1)
+
+
+def _handle(parent: int) -> int | None:
+    """A descriptor that becomes readable when ``parent`` dies; None on other systems and old kernels."""
+    try:
+        return os.pidfd_open(parent)
+    except (AttributeError, OSError):
+        return None
