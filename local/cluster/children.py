@@ -34,6 +34,8 @@ class ChildSpec:
     """Asks the process; returns "" when it is ready, else why it is not."""
     environment: Mapping[str, str] = field(default_factory=dict)
     cluster: str = ""
+    prepare: Callable[[], Awaitable[None]] | None = None
+    """Called before each start, also before one that follows a crash."""
 
 
 class Child:
@@ -101,6 +103,8 @@ class Child:
         private_directory(self.spec.log.parent)
         if self.spec.log.exists() and self.spec.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.spec.log.replace(self.spec.log.with_suffix(".log.old"))
+        if self.spec.prepare is not None:
+            await self.spec.prepare()
         with self.spec.log.open("ab") as log:
             process = await asyncio.create_subprocess_exec(
                 *self.spec.arguments,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from local.cluster.children import Child, ChildSpec
 from local.cluster.commands import ControlPlaneSettings, Credentials
 from local.cluster.files import private_directory, write_private
 from local.cluster.identity import ProcessIdentity, stop
-from local.cluster.kube import Kube
+from local.cluster.kube import Kube, KubeError
 from local.cluster.kubeconfigs import write_certificate_kubeconfig
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.stages import configuration
@@ -28,6 +29,8 @@ _POLL_SECONDS = 0.1
 _TUNING = {"GOGC": "200"}
 """Half the garbage collections for some more memory: on two cores they compete with the work."""
 _CLIENT = "supervisor"
+_NODE_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +84,8 @@ class ControlPlane:
             ("kwok", commands.kwok(settings), "kwok", "http"),
         ):
             url = f"{scheme}://{LOOPBACK}:{settings.ports[port]}/healthz"
-            self._child(name, arguments, settings, self._url_health(settings, url))
+            prepare = self._free_nodes if name == "kwok" else None
+            self._child(name, arguments, settings, self._url_health(settings, url), prepare=prepare)
         return kube
 
     async def stop(self) -> None:
@@ -108,8 +112,26 @@ class ControlPlane:
         living = [child.identity.to_json() for child in self._children if child.identity]
         write_private(self._record, json.dumps(living))
 
+    async def _free_nodes(self) -> None:
+        """Take its nodes from a dead kwok.
+
+        Each kwok calls itself by a new random name (``Identity`` in its ``pkg/kwok/controllers/controller.go``) and
+        leaves a node, with the pods on it, alone until the lease of the former one has run out.
+        """
+        try:
+            if self.kube:
+                await self.kube.request("DELETE", _NODE_LEASES)
+        except (KubeError, httpx2.HTTPError) as error:
+            _LOG.warning("cluster %s: node leases stay until they run out: %s", self.name, error)
+
     def _child(
-        self, name: str, arguments: list[str], settings: ControlPlaneSettings, healthy: Callable[[], Awaitable[str]]
+        self,
+        name: str,
+        arguments: list[str],
+        settings: ControlPlaneSettings,
+        healthy: Callable[[], Awaitable[str]],
+        *,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> Child:
         ports = {port: number for port, number in settings.ports.items() if port in _ports_of(name)}
         spec = ChildSpec(
@@ -119,6 +141,7 @@ class ControlPlane:
             log=self.directory / "logs" / f"{name}.log",
             ports=ports,
             healthy=healthy,
+            prepare=prepare,
             # No HOME, no KUBECONFIG, no proxies: nothing outside the state directory is read or written.
             environment={
                 "HOME": str(self.directory),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from local.cloud.aws.residue import residue
-from local.cloud.plugin import install
+from local.cloud.paths import lookup
+from local.cloud.plugin import install, load_package
 from local.cloud.store import SqliteStore
 from local.cluster.cloud_facts import CLUSTER
 from local.cluster.control_plane import recorded as recorded_children
@@ -68,6 +69,30 @@ class LocalEnvironment:
             self._prepare()
             found = self._living(console)
             return self._settled(found, console)
+
+    def moving(self) -> list[str]:
+        """What the supervisor is still making, changing or deleting: kind, id and status."""
+        lifecycles = {one.kind: one.lifecycle for one in load_package("aws").bindings.values() if one.lifecycle}
+        with contextlib.closing(SqliteStore(self.paths.account)) as store:
+            objects = store.objects()
+        found: list[str] = []
+        for item in objects:
+            lifecycle = lifecycles.get(item.kind)
+            status = lookup(item.body, lifecycle.path) if lifecycle and lifecycle.effect else None
+            if lifecycle and status in {lifecycle.creating, lifecycle.updating, lifecycle.deleting}:
+                found.append(f"{item.kind} {item.id} is {status}")
+        return found
+
+    def settle(self, console: Console) -> list[str]:
+        """Wait while the supervisor ends what a dead engine had begun; returns what still does not come to an end."""
+        said = False
+        deadline = time.monotonic() + _REPAIR_SECONDS
+        while (left := self.moving()) and time.monotonic() < deadline:
+            if not said:
+                console.print(f"waiting for what had been begun: {', '.join(left)}")
+                said = True
+            time.sleep(_POLL_SECONDS)
+        return left
 
     def down(self, console: Console) -> list[str]:
         """Stop every process and remove the state directory; returns what was left over, one line each.

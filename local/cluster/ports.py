@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.cluster.files import write_private
+from local.paths import state_root
 
 LOOPBACK = "127.0.0.1"
 _ATTEMPTS = 50
+_BOOKS = ("*/supervisor/ports.json", "*/clusters/*/ports.json", "*/clusters/*/front.json")
 
 
 class NoFreePortError(RuntimeError):
@@ -29,10 +31,13 @@ class PortBook:
             NoFreePortError: the system has none left.
         """
         chosen: dict[str, int] = {}
+        elsewhere = _elsewhere(self._path)
         for name in names:
             known = self._ports.get(name)
             taken = set(chosen.values()) | {port for other, port in self._ports.items() if other != name}
-            chosen[name] = known if known and known not in chosen.values() and is_free(known) else _pick(taken)
+            chosen[name] = (
+                known if known and known not in chosen.values() and is_free(known) else _pick(taken | elsewhere)
+            )
         if any(self._ports.get(name) != port for name, port in chosen.items()):
             self._ports.update(chosen)
             write_private(self._path, json.dumps(self._ports, indent=2, sort_keys=True))
@@ -41,6 +46,12 @@ class PortBook:
     def known(self) -> Mapping[str, int]:
         """What is written down now."""
         return dict(self._ports)
+
+
+def _elsewhere(own: Path) -> set[int]:
+    """Ports of other environments and clusters: one that is written down may only be listened on seconds later."""
+    found = (book for pattern in _BOOKS for book in state_root().glob(pattern))
+    return {port for book in found if book != own for port in _read(book).values()}
 
 
 def is_free(port: int) -> bool:
@@ -57,12 +68,17 @@ def is_free(port: int) -> bool:
 
 def _pick(taken: set[int]) -> int:
     for _ in range(_ATTEMPTS):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            probe.bind((LOOPBACK, 0))
-            port = int(probe.getsockname()[1])
+        port = _offered()
         if port not in taken:
             return port
     raise NoFreePortError(f"no free port on {LOOPBACK} after {_ATTEMPTS} attempts; end programs that hold many ports")
+
+
+def _offered() -> int:
+    """A port that the system considers free."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
 
 
 def _read(path: Path) -> dict[str, int]:

@@ -81,6 +81,21 @@ def test_ports_are_remembered_and_avoided_when_taken(tmp_path: Path) -> None:
     assert again["b"] == first["b"]
 
 
+def test_a_port_that_another_environment_wrote_down_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPWAY_STATE_DIR", str(tmp_path))
+    for book in ("one/supervisor/ports.json", "one/clusters/main/ports.json", "one/clusters/main/front.json"):
+        path = tmp_path / book
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{"a": 40001}')
+    offered = iter([40001, 40001, 40002])
+    monkeypatch.setattr("local.cluster.ports._offered", lambda: next(offered))
+    own = tmp_path / "other" / "supervisor" / "ports.json"
+    own.parent.mkdir(parents=True)
+    assert PortBook(own).reserve("a") == {"a": 40002}
+
+
 def test_a_damaged_port_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text("{")
     made = PortBook(tmp_path / "ports.json").reserve("a")
