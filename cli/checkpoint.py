@@ -6,11 +6,12 @@ Format: ``apitype.DeploymentV3`` of the engine's SDK (``sdk/v3/go/common/apitype
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from cli.events import urn_name, urn_type
 
 Document = dict[str, Any]
+_RUNS: Final = ("kubernetes:batch/", "kubernetes:jobset.", "kubernetes:kubeflow.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,11 @@ def pending(document: Mapping[str, Any]) -> list[Pending]:
     """The operations that were interrupted."""
     operations = (document.get("deployment") or {}).get("pending_operations") or []
     return [Pending(kind=str(item["type"]), resource=item["resource"]) for item in operations]
+
+
+def runs(document: Mapping[str, Any]) -> list[str]:
+    """URNs of training runs: their objects go some time after they have ended, and they are not to start again."""
+    return [str(item["urn"]) for item in resources(document) if str(item["type"]).startswith(_RUNS)]
 
 
 def identifiers(document: Mapping[str, Any]) -> set[tuple[str, str]]:

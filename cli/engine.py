@@ -14,9 +14,11 @@ from typing import IO, Any, Final, Self
 
 from cli.errors import UserError
 from cli.events import Diagnostic, Picture
+from cli.locks import refuse_second
 from local.engine.child import tethered
 
 _TICK_SECONDS: Final = 0.2
+_LOCKED: Final = b"the stack is currently locked"
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -65,7 +67,12 @@ class Engine:
         return done.stdout
 
     def follow(self, arguments: Sequence[str], on_tick: Callable[[Picture], None]) -> "Outcome":
-        """Run an update to its end, calling ``on_tick`` a few times a second with what has happened so far."""
+        """Run an update to its end, calling ``on_tick`` a few times a second with what has happened so far.
+
+        Raises:
+            UserError: somebody else holds the lock of the stack.
+        """
+        self._alone(arguments)
         self.logs.mkdir(parents=True, exist_ok=True)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         log = self.logs / f"{arguments[0]}-{stamp}.log"
@@ -88,15 +95,28 @@ class Engine:
                 start_new_session=True,
             )
             interrupted = _wait(child, follower, picture, on_tick)
+        if child.returncode != 0 and _LOCKED in log.read_bytes():
+            # Somebody took the lock between our look and the engine's.
+            self._alone(arguments)
         return Outcome(status=child.returncode, picture=picture, log=log, interrupted=interrupted, command=command)
 
     def attach(self, arguments: Sequence[str]) -> int:
-        """Run an update with the terminal as its own: real stacks want Pulumi's display and its questions."""
+        """Run an update with the terminal as its own: real stacks want Pulumi's display and its questions.
+
+        Raises:
+            UserError: somebody else holds the lock of the stack.
+        """
+        self._alone(arguments)
         child = subprocess.Popen(
             self.command(*arguments), cwd=self.directory, env=dict(self.environment), stdin=sys.stdin
         )
         with _deaf_to_interrupts():
             return child.wait()
+
+    def _alone(self, arguments: Sequence[str]) -> None:
+        """Only a preview takes no lock."""
+        if arguments[0] != "preview":
+            refuse_second(self.environment, self.stack)
 
 
 @dataclass(frozen=True, kw_only=True)

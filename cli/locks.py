@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from cli.errors import UserError
 from cli.project import PROJECT
 
 _ORGANIZATION: Final = "organization"
@@ -29,7 +31,27 @@ class Lock:
 
     def __str__(self) -> str:
         state = {True: "still running", False: "dead", None: "on another machine"}[self.alive]
-        return f"pid {self.pid} of {self.user}@{self.host} since {self.since}, {state}"
+        since = re.sub(r"\.\d+", "", self.since)
+        return f"pid {self.pid} of {self.user}@{self.host} since {since}, {state}"
+
+
+def refuse_second(environment: Mapping[str, str], stack: str) -> None:
+    """Tell whoever comes second who is at work: before an engine is started, in one clear error.
+
+    Raises:
+        UserError: somebody holds the lock of the stack, or died with it.
+    """
+    for lock in locks(environment, stack):
+        dead = lock.alive is False
+        after = "" if lock.alive else f"; `slipway recover {stack} --force` when it is surely dead"
+        raise UserError(
+            f"an update of {stack} was killed and left its lock" if dead else f"somebody else is updating {stack}",
+            where=str(lock.path),
+            value=str(lock),
+            fix=f"`slipway recover {stack}` puts the stack right, then `slipway up {stack}` goes on"
+            if dead
+            else f"wait until it has ended, or interrupt it where it runs{after}; nothing was changed here",
+        )
 
 
 def locks(environment: Mapping[str, str], stack: str) -> list[Lock]:

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cli import session, terminal
-from cli.checkpoint import repaired
+from cli.checkpoint import repaired, runs
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.events import short_type
@@ -23,6 +23,7 @@ from cli.project import PROJECT, Stack, open_stack
 from cli.recovery import Findings, find, remove_all
 from cli.releases import forget_unknown_releases
 from cli.update import run_update
+from local.cluster.environment import LocalEnvironment
 
 _PAUSE_SECONDS = 1.0
 
@@ -94,7 +95,13 @@ def _recover(stack: Stack, engine: Engine, inventory: Inventory, held: list[Lock
     left = remove_all(inventory, found.remove, pause=lambda: time.sleep(_PAUSE_SECONDS)) if inventory.can_remove else []
     for urn in found.replace:
         engine.capture("state", "taint", urn, "--yes")
-    run_update(engine, ["refresh", "--yes", "--skip-preview"], console)
+    if stack.simulated:
+        # A refresh would call an object sound that is still being made, and the next update would build on it.
+        LocalEnvironment(stack.name).settle(console)
+    # Without runs: a refreshed state forgets a finished one whose object was removed, and `up` would start it again.
+    spared = [f"--exclude={urn}" for urn in runs(document)]
+    said = f"refreshing {stack.name}, without {terminal.counted(len(spared), 'run')}" if spared else ""
+    run_update(engine, ["refresh", "--yes", "--skip-preview", *spared], console, spoken=said)
     _finish(stack, found, [f"{item.kind} {item.id}: {why}" for item, why in left], can_remove=inventory.can_remove)
 
 

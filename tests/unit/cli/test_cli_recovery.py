@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from cli.checkpoint import adoptable, identifiers, pending, repaired
+from cli.checkpoint import adoptable, identifiers, pending, repaired, runs
+from cli.errors import UserError
 from cli.inventory.owned import Owned, RemovalRefusedError
-from cli.locks import locks
+from cli.locks import locks, refuse_second
 from cli.recovery import Findings, find, remove_all
 
 BASE = "urn:pulumi:local::slipway"
@@ -172,6 +173,12 @@ def test_what_is_known_by_its_arn_only_is_found_in_the_state_by_its_arn() -> Non
     assert [one.id for one in found(state(), item).remove] == [arn]
 
 
+def test_runs_are_told_from_everything_else_that_lives_in_a_cluster() -> None:
+    tokens = ("kubernetes:batch/v1:Job", "kubernetes:jobset.x-k8s.io/v1alpha2:JobSet", "kubernetes:core/v1:Namespace")
+    known = [{"urn": f"{BASE}::{token}::one", "custom": True, "id": "x/one", "type": token} for token in tokens]
+    assert runs(state(more=known)) == [f"{BASE}::{token}::one" for token in tokens[:2]]
+
+
 def _lock(directory: Path, pid: int, host: str) -> dict[str, str]:
     place = directory / ".pulumi" / "locks" / "organization" / "slipway" / "local"
     place.mkdir(parents=True)
@@ -196,6 +203,35 @@ def test_a_pid_that_another_program_got_is_no_engine(tmp_path: Path) -> None:
 def test_a_holder_on_another_machine_is_neither_alive_nor_dead(tmp_path: Path) -> None:
     (lock,) = locks(_lock(tmp_path, 1, "elsewhere.example"), "local")
     assert lock.alive is None
+
+
+@pytest.mark.parametrize(
+    ("pid", "host", "what", "remedy"),
+    [
+        (
+            2**22 + 1,
+            socket.gethostname(),
+            "was killed and left its lock",
+            "`slipway recover local` puts the stack right",
+        ),
+        (
+            1,
+            "elsewhere.example",
+            "somebody else is updating local",
+            "`slipway recover local --force` when it is surely",
+        ),
+    ],
+    ids=["dead", "on another machine"],
+)
+def test_whoever_comes_second_is_told_who_holds_the_lock_and_what_to_do(
+    tmp_path: Path, pid: int, host: str, what: str, remedy: str
+) -> None:
+    environment = _lock(tmp_path, pid, host)
+    with pytest.raises(UserError, match=what) as told:
+        refuse_second(environment, "local")
+    assert told.value.value.startswith(f"pid {pid} of ann@{host} since 2026-11-21T07:51:22Z, ")
+    assert remedy in told.value.fix
+    refuse_second(environment, "another")
 
 
 def test_backends_other_than_files_keep_their_locks_themselves() -> None:
