@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local.cloud.faults import FaultType
-from tests.support.processes import Process, gone_within
+from tests.support.processes import Process, beside, gone_within
 from tests.support.sandbox import REPOSITORY, Answer, Sandbox
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
@@ -185,9 +185,5 @@ def test_an_environment_without_leftovers_goes_away_completely(tmp_path: Path) -
 
 
 def _engine_side(sandbox: Sandbox) -> list[Process]:
-    """Everything but the supervisor and what it started: the engine, plugins, the program and its host."""
-    processes = sandbox.processes()
-    kept = {process.pid for process in processes if SUPERVISOR in process.command}
-    while more := {process.pid for process in processes if process.parent in kept} - kept:
-        kept |= more
-    return [process for process in processes if process.pid not in kept]
+    """The engine, plugins, the program and its host."""
+    return beside(sandbox.state, SUPERVISOR)

@@ -38,6 +38,16 @@ def with_state(state: Path) -> list[Process]:
     return found
 
 
+def beside(state: Path, daemon: str, *, served: bool = False) -> list[Process]:
+    """Processes of ``state`` without the daemon of that name and what it started; with ``served`` only the latter."""
+    processes = with_state(state)
+    daemons = {process.pid for process in processes if daemon in process.command}
+    family = set(daemons)
+    while more := {process.pid for process in processes if process.parent in family} - family:
+        family |= more
+    return [item for item in processes if (item.pid in family - daemons if served else item.pid not in family)]
+
+
 def gone_within(seconds: float, look: Callable[[], list[Process]]) -> list[Process]:
     """Wait until ``look`` finds nothing; returns what is still alive after ``seconds``."""
     deadline = time.monotonic() + seconds
