@@ -28,6 +28,8 @@ PROGRAM = REPOSITORY / "tests" / "simulation" / "programs" / "steps" / "__main__
 SUPERVISOR = "local.cluster.supervisor"
 ORPHAN_SECONDS = 10.0
 HELD_SECONDS = 240.0
+UNCHANGED = "8 unchanged"
+"""All resources of the program, with their provider."""
 UP = ("up", "local", "--yes", "--no-wait")
 
 
@@ -85,7 +87,7 @@ def test_the_second_person_is_told_who_is_at_work_and_changes_nothing(stack: San
     finally:
         release(stack)
         assert first.wait(120) == 0, "the first one goes on as if nobody had come"
-    assert "7 unchanged" in stack.expect(*UP).text
+    assert UNCHANGED in stack.expect(*UP).text
 
 
 def test_what_a_killed_command_started_ends_and_is_recovered(stack: Sandbox) -> None:
@@ -96,7 +98,7 @@ def test_what_a_killed_command_started_ends_and_is_recovered(stack: Sandbox) -> 
     release(stack)
     stack.expect("recover", "local", "--yes")
     stack.expect(*UP)
-    assert "7 unchanged" in stack.expect(*UP).text
+    assert UNCHANGED in stack.expect(*UP).text
     with stack.store() as store:
         assert len([group for group in store.find("ec2:SecurityGroup") if group.urn]) == 1
 
@@ -127,7 +129,7 @@ def test_two_stacks_go_up_side_by_side_each_in_its_own_account_and_state(stack: 
             backend = sandbox.state / sandbox.stack / "backend" / ".pulumi" / "stacks" / "slipway"
             assert sorted(path.name for path in backend.glob("*.json")) == [f"{sandbox.stack}.json"]
         stack.expect("destroy", "second", "--yes")
-        assert "7 unchanged" in stack.expect(*UP).text, "the other one's end changed nothing here"
+        assert UNCHANGED in stack.expect(*UP).text, "the other one's end changed nothing here"
     finally:
         stack.slipway("local", "down", "--discard", "--env", "second")
 
