@@ -10,26 +10,32 @@ from datetime import date
 from typing import Any, Final
 
 from pulumi.runtime.proto import analyzer_pb2 as rpc
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from components.tags import stack_tags
 from policies.configured import Configuration, configured
+from policies.cost.budgets import Spending
+from policies.cost.pricing import blocks_of
 from policies.evaluate import Evaluation, Finding, Levels, evaluate, judge, matches, remedy
-from policies.graph import Json, Resource
+from policies.graph import Json, Resource, ResourceGraph
+from policies.pack_cost import CostOfUpdate
 from policies.rule import Context, Rule, Severity
 from policies.sources import engine
 from policies.wire import UnwritableError, rewritten
-from stacks.governance import Policies, PolicyLevel
+from stacks.governance import Budget, Policies, PolicyLevel, Usage
 from stacks.problems import NAMESPACE
+from stacks.sections import Pool
 
 NAME: Final = "slipway"
 OPEN: Final = "slipway-decided-at-update"
 SUPPRESSIONS: Final = "slipway-suppressions"
 FAULTS: Final = "slipway-rule-faults"
+COST: Final = "slipway-cost-of-update"
 _OWN: Final = {
     OPEN: ("Rules that are decided at update, because a preview does not know a value", rpc.ADVISORY),
     SUPPRESSIONS: ("Suppressions hold until a day, and match something", rpc.MANDATORY),
     FAULTS: ("No rule breaks", rpc.MANDATORY),
+    COST: ("What the update costs", rpc.ADVISORY),
 }
 """Policies that are about the check itself."""
 _LEVELS: Final = {
@@ -58,12 +64,16 @@ class Pack:
         rules: what is checked.
         version: shown beside the pack's name.
         today: the current day, when it is asked for.
+        cost: tells what the update costs; None: nobody does.
     """
 
-    def __init__(self, rules: Iterable[Rule], *, version: str, today: Callable[[], date]) -> None:
+    def __init__(
+        self, rules: Iterable[Rule], *, version: str, today: Callable[[], date], cost: CostOfUpdate | None = None
+    ) -> None:
         self._rules = tuple(rules)
         self._version = version
         self._today = today
+        self._cost = cost
         self._how = _configuration({}, self._rules, stack="", project="")
         self._levels: dict[str, PolicyLevel] = {}
         self._inputs: dict[str, Mapping[str, Json]] = {}
@@ -81,6 +91,8 @@ class Pack:
         self._how = _configuration(request.config, self._rules, stack=request.stack, project=request.project)
         self._preview = request.dry_run
         self._inputs.clear()
+        if self._cost is not None:
+            self._cost.begin(stack=request.stack, project=request.project, organization=request.organization)
 
     def configure(self, request: Any) -> None:
         """Take the levels of ``--policy-pack-config``; the engine repeats ours for rules that it does not name."""
@@ -188,7 +200,12 @@ class Pack:
         response = rpc.AnalyzeResponse()
         response.diagnostics.extend(self._told(item) for item in result.violations if item.rule.whole_stack)
         response.diagnostics.extend(self._about_the_check(result))
+        response.diagnostics.extend(self._about_money(graph))
         return response
+
+    def _about_money(self, graph: ResourceGraph) -> Iterable[Any]:
+        if self._cost is not None:
+            yield self._own(COST, self._cost.sentence(graph, self._how.limits.spending))
 
     def _about_the_check(self, result: Evaluation) -> Iterable[Any]:
         if result.undecided:
@@ -256,6 +273,7 @@ def _configuration(config: Mapping[str, str], rules: tuple[Rule, ...], *, stack:
     try:
         policies = Policies.model_validate(json.loads(given.get("policies", "{}")))
         extra = json.loads(given.get("tags", "{}"))
+        spending = _spending(given)
         tags = (
             stack_tags(
                 project=project,
@@ -273,4 +291,19 @@ def _configuration(config: Mapping[str, str], rules: tuple[Rule, ...], *, stack:
         # The program itself tells every fault of the settings, one by one and in full.
         raise ValueError(f"{source}: {NAMESPACE}:policies cannot be used; `slipway plan` says why") from error
     protect = given.get("protect", "true") != "false"
-    return configured(policies, rules, protect=protect, tags=tags, source=source)
+    return configured(policies, rules, protect=protect, tags=tags, source=source, spending=spending)
+
+
+def _spending(given: Mapping[str, str]) -> Spending:
+    """Budget, usage and capacity blocks.
+
+    Raises:
+        ValidationError: a section is not what the settings allow.
+        ValueError: a section is no JSON.
+    """
+    pools = TypeAdapter(tuple[Pool, ...]).validate_python(json.loads(given.get("pools", "[]")))
+    return Spending(
+        budget=Budget.model_validate(json.loads(given["budget"])) if "budget" in given else None,
+        usage=Usage.model_validate(json.loads(given.get("usage", "{}"))),
+        blocks=blocks_of(pools),
+    )

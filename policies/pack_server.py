@@ -21,6 +21,7 @@ from pulumi.runtime.proto import analyzer_pb2 as rpc
 from pulumi.runtime.proto import analyzer_pb2_grpc, plugin_pb2
 
 from policies.pack import NAME, Pack
+from policies.pack_cost import CostOfUpdate
 from policies.rules import RULES
 
 _MESSAGE_BYTES: Final = 400 << 20
@@ -106,7 +107,7 @@ def serve() -> None:
     server = grpc.server(
         futures.ThreadPoolExecutor(_WORKERS), options=[("grpc.max_receive_message_length", _MESSAGE_BYTES)]
     )
-    pack = Pack(RULES, version=_version(), today=_today)
+    pack = Pack(RULES, version=_version(), today=_today, cost=CostOfUpdate())
     analyzer_pb2_grpc.add_AnalyzerServicer_to_server(Analyzer(pack), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -22,7 +22,7 @@ class Spending:
     @classmethod
     def of(cls, settings: Settings) -> "Spending":
         """Those of a stack."""
-        return cls(budget=settings.budget, usage=settings.usage, blocks=blocks_of(settings))
+        return cls(budget=settings.budget, usage=settings.usage, blocks=blocks_of(settings.pools))
 
 
 class Verdict(StrEnum):

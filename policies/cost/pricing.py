@@ -1,6 +1,6 @@
 """What a pricer of a resource type works with: the graph, the prices, the usage, and short ways to make components."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -11,8 +11,7 @@ from policies.cost.catalogue import Catalogue, Price
 from policies.cost.model import HOURS_PER_MONTH, Category, Component, Range
 from policies.graph import SECRET, UNKNOWN, Resource, ResourceGraph, UndecidedError
 from stacks.governance import Usage
-from stacks.sections import CapacityBlock
-from stacks.settings import Settings
+from stacks.sections import CapacityBlock, Pool
 
 _PROVIDER: Final = "pulumi:providers:aws"
 _LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -42,13 +41,13 @@ class Block:
         return Decimal((self.ends - self.starts) // timedelta(seconds=1)) / _SECONDS_PER_HOUR
 
 
-def blocks_of(settings: Settings) -> Mapping[str, Block]:
-    """The capacity blocks of a stack whose beginning and end its settings tell, by id."""
+def blocks_of(pools: Iterable[Pool]) -> Mapping[str, Block]:
+    """The capacity blocks of pools whose beginning and end the settings tell, by id."""
     return {
         pool.capacity.id: Block(
             starts=datetime.fromisoformat(pool.capacity.starts), ends=datetime.fromisoformat(pool.capacity.ends)
         )
-        for pool in settings.pools
+        for pool in pools
         if isinstance(pool.capacity, CapacityBlock) and pool.capacity.starts and pool.capacity.ends
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from enum import StrEnum
 
 from local.cloud.aws.common import as_list, document
-from local.cloud.values import Json
+from local.cloud.values import Json, UndecidedError, is_unknown
 
 VERSIONS = ("2012-10-17", "2008-10-17")
 _ACTION = re.compile(r"\*|[a-zA-Z0-9-]+:[\w*?-]+")
@@ -32,7 +32,13 @@ def text_of(value: Json) -> Json:
 
 
 def parse(value: Json) -> dict[str, Json] | None:
-    """The document as an object, or None when it is not a JSON object."""
+    """The document as an object, or None when it is not a JSON object.
+
+    Raises:
+        UndecidedError: a preview does not know it yet.
+    """
+    if is_unknown(value):
+        raise UndecidedError
     try:
         found = document(value)
     except ValueError:

@@ -34,6 +34,17 @@ def test_a_preview_in_an_empty_account_passes_with_unknown_references(world: Any
     assert [item for item in world.store.objects() if item.kind != "iam:Policy"] == []
 
 
+@pytest.mark.parametrize("step", STEPS, ids=[name for _, name, _ in STEPS])
+def test_no_single_unknown_input_is_refused(world: Any, step: on.Step) -> None:
+    token, name, inputs = step
+    for setting, value in SETTINGS.items():
+        world.store.set_setting(setting, value)
+    for unknown in inputs:
+        checked = world.simulator.check(token, name, {**_unknown(dict(inputs)), unknown: UNKNOWN})
+        assert checked.failures == [], f"{unknown} is only known at the update"
+        world.simulator.create(token, name, checked.inputs, preview=True)
+
+
 def test_a_preview_refuses_what_can_be_decided_without_the_account(world: Any) -> None:
     world.create(*on.VPC)
     with pytest.raises(CloudError) as refusal:

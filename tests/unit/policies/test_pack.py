@@ -8,7 +8,8 @@ from google.protobuf.struct_pb2 import Struct
 from pulumi.runtime.proto import analyzer_pb2 as rpc
 
 from policies.graph import SECRET, UNKNOWN, Resource
-from policies.pack import OPEN, SUPPRESSIONS, Pack
+from policies.pack import COST, OPEN, SUPPRESSIONS, Pack
+from policies.pack_cost import CostOfUpdate
 from policies.rule import Context, Limits, Rule, Violation
 from policies.rules import RULES
 from policies.sources import values
@@ -165,3 +166,54 @@ def test_every_rule_of_the_kit_is_described_to_the_engine() -> None:
         assert (told.description, told.remediation_steps) == (rule.title, rule.fix)
         assert told.url.endswith(f"#{rule.id}"), "the reference page has an anchor for each rule"
         assert not rule.references or told.framework.name == rule.references[0].framework
+
+
+CLUSTER = Resource(
+    type="aws:eks/cluster:Cluster",
+    name="main",
+    urn="urn:pulumi:dev::slipway::aws:eks/cluster:Cluster::main",
+    properties={"region": "us-east-1", "name": "main"},
+)
+
+
+def money(state: Mapping[str, Any] | None, asked: list[str] | None = None) -> str:
+    """The line about money of an update that will hold one cluster."""
+
+    def exporter(stack: str) -> Mapping[str, Any] | None:
+        if asked is not None:
+            asked.append(stack)
+        return state
+
+    made = Pack((RULE,), version="0.1.0", today=lambda: TODAY, cost=CostOfUpdate(exporter))
+    made.configure_stack(rpc.AnalyzerStackConfigureRequest(stack="dev", project="slipway", dry_run=True))
+    made.analyze(request(CLUSTER))
+    (line,) = made.analyze_stack(stack(CLUSTER)).diagnostics
+    assert (line.policyName, line.enforcementLevel) == (COST, rpc.ADVISORY), "money is told, budgets are rules"
+    return str(line.message)
+
+
+def test_the_end_of_a_preview_says_what_the_update_adds() -> None:
+    asked: list[str] = []
+    assert money({"version": 3, "deployment": {"manifest": {}}}, asked).startswith("this update adds $0.10/h")
+    assert asked == ["organization/slipway/dev"], "the state of this stack, on a backend without organizations"
+
+
+def test_an_update_that_changes_no_cost_says_so() -> None:
+    state = {"urn": CLUSTER.urn, "type": CLUSTER.type, "custom": True, "inputs": dict(CLUSTER.properties)}
+    told = money({"version": 3, "deployment": {"resources": [state]}})
+    assert told.startswith("this update changes no cost: $0.10/h"), told
+
+
+def test_without_the_state_the_cost_of_the_whole_is_told() -> None:
+    assert money(None).startswith("this stack costs $0.10/h, $73.00 a month")
+
+
+def test_a_budget_of_the_settings_holds_in_the_engine() -> None:
+    (rule,) = (item for item in RULES if item.id == "cost-within-budget")
+    whole = Resource(type="pulumi:pulumi:Stack", name="slipway-dev", urn="urn:stack", custom=False)
+    for limit, broken in (("50", [rule.id]), ("100", [])):
+        made = pack(rule, config={"slipway:budget": f'{{"monthlyUsd": {limit}}}'})
+        made.analyze(request(CLUSTER))
+        found = made.analyze_stack(stack(whole, CLUSTER)).diagnostics
+        assert [item.policyName for item in found] == broken, f"73 of {limit} dollars a month"
+        assert all(item.enforcementLevel == rpc.MANDATORY for item in found), "nothing is made beyond the budget"
