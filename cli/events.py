@@ -56,6 +56,17 @@ class Diagnostic:
     urn: str = ""
 
 
+@dataclass(frozen=True)
+class PolicyNote:
+    """What a rule of a policy pack said."""
+
+    rule: str
+    level: str
+    """``advisory`` or ``mandatory``."""
+    message: str
+    urn: str = ""
+
+
 @dataclass
 class Picture:
     """An update as far as it has come."""
@@ -67,6 +78,7 @@ class Picture:
     drifted: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metadata of each resource that a refresh found otherwise than the state has it, by URN."""
     summary: dict[str, Any] | None = None
+    policies: list[PolicyNote] = field(default_factory=list)
 
     def feed(self, line: str) -> None:
         """Take in one line of the log; half a line of a killed engine is passed over."""
@@ -86,6 +98,8 @@ class Picture:
                 handle(event[name]["metadata"], when)
         if "diagnosticEvent" in event:
             self._diagnose(event["diagnosticEvent"])
+        if "policyEvent" in event:
+            self._note(event["policyEvent"])
         if "summaryEvent" in event:
             self.summary = event["summaryEvent"]
 
@@ -130,6 +144,16 @@ class Picture:
         step = self.steps.get(str(metadata["urn"]))
         if step is not None:
             step.ended, step.failed = when, True
+
+    def _note(self, event: dict[str, Any]) -> None:
+        told = PolicyNote(
+            rule=str(event.get("policyName", "")),
+            level=str(event.get("enforcementLevel", "")),
+            message=str(event.get("message", "")).strip(),
+            urn=str(event.get("resourceUrn", "")),
+        )
+        if told not in self.policies:
+            self.policies.append(told)
 
     def _diagnose(self, event: dict[str, Any]) -> None:
         severity, message = str(event.get("severity", "")), str(event.get("message", "")).strip()

@@ -1,6 +1,6 @@
 """Rules over one environment: what `slipway policy` and `slipway up` share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -8,6 +8,7 @@ from typing import Final
 from rich.console import Console
 
 from cli.errors import UserError
+from cli.events import PolicyNote, urn_name
 from cli.exits import Exit
 from cli.project import PROJECT, Stack
 from components.tags import stack_tags
@@ -15,6 +16,7 @@ from policies.configured import Configuration, configured
 from policies.cost.budgets import Spending
 from policies.evaluate import Evaluation, evaluate
 from policies.graph import ResourceGraph
+from policies.pack import COST, OPEN
 from policies.reports.locations import Locations
 from policies.rules import RULES
 
@@ -97,6 +99,23 @@ def obey_policies(stack: Stack, console: Console) -> None:
         fix="correct what is named above, or suppress it in that file with reason, owner and end",
         status=Exit.VIOLATIONS,
     )
+
+
+def print_notes(notes: Sequence[PolicyNote], out: Console) -> None:
+    """What the rules said in the engine: refusals in full, advice as counts, money in its own words."""
+    own = {COST, OPEN}
+    advice: dict[str, int] = {}
+    for note in notes:
+        if note.level == "mandatory":
+            out.print(f"{note.rule} on {urn_name(note.urn)}: {note.message}", style="bold red", soft_wrap=True)
+        elif note.rule not in own:
+            advice[note.rule] = advice.get(note.rule, 0) + 1
+    if advice:
+        told = ", ".join(f"{rule} ({count})" for rule, count in advice.items())
+        out.print(f"\nadvice: {told}; `slipway policy rules ID` explains", soft_wrap=True, style="dim")
+    for note in notes:
+        if note.rule in own:
+            out.print(note.message, soft_wrap=True, style="bold" if note.rule == COST else "dim")
 
 
 def read_source(path: Path) -> ResourceGraph:

@@ -1,5 +1,6 @@
 """``slipway preview``."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -8,7 +9,7 @@ from cli import session, terminal
 from cli.drift import changes_json, drift, planned, print_changes
 from cli.errors import UserError
 from cli.lazy import verb
-from cli.policy_check import pack_arguments
+from cli.policy_check import pack_arguments, print_notes
 from cli.project import open_stack
 from cli.update import run_update
 
@@ -42,7 +43,13 @@ def preview(
     found, changes = drift(picture), planned(picture)
     if as_json:
         terminal.print_json(
-            {"environment": env, "simulated": True, "drift": changes_json(found), "changes": changes_json(changes)}
+            {
+                "environment": env,
+                "simulated": True,
+                "drift": changes_json(found),
+                "changes": changes_json(changes),
+                "policies": [asdict(note) for note in picture.policies],
+            }
         )
         return
     if found:
@@ -53,6 +60,7 @@ def preview(
         print_changes(changes, out, f"`slipway up {env}` would")
     else:
         out.print(f"nothing to do: `slipway up {env}` would change nothing")
+    print_notes(picture.policies, out)
 
 
 app = verb(preview)

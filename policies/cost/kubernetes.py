@@ -46,8 +46,8 @@ def _size(resource: Resource, path: str) -> Decimal:
 
 def _claim(resource: Resource, pricing: Pricing) -> Iterator[Component]:
     storage_class = resource.get("spec.storageClassName")
-    if resource.get("spec.volumeName") or storage_class == "":
-        # A static volume: the file system behind it is a resource of its own.
+    if storage_class == "" or resource.get("spec.volumeName"):
+        # A static volume: the file system behind it is a resource of its own. A preview may not know its name yet.
         return
     size = _size(resource, "spec.resources.requests.storage")
     yield from _claimed(resource, storage_class, size, Decimal(1), pricing)

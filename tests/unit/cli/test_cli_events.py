@@ -3,10 +3,12 @@
 import json
 
 import pytest
+from rich.console import Console
 
 from cli.drift import changes_json, differences, drift, planned
 from cli.events import Diagnostic, Picture, short_type, urn_name, urn_type
 from cli.hints import hint_for
+from cli.policy_check import print_notes
 from cli.progress import told
 
 VPC = "urn:pulumi:local::slipway::slipway:aws:Network$aws:ec2/vpc:Vpc::network-vpc"
@@ -145,3 +147,27 @@ def test_known_failures_come_with_a_remedy(message: str, word: str) -> None:
 
 def test_an_unknown_failure_gets_no_made_up_remedy() -> None:
     assert hint_for([Diagnostic("error", "something new")], stack="local") is None
+
+
+def test_what_rules_say_is_kept_once_and_told_by_weight(capsys: pytest.CaptureFixture[str]) -> None:
+    picture = Picture()
+    notes = (
+        ("storage-locked", "mandatory", "the bucket is open"),
+        ("hygiene-tidy", "advisory", "untidy"),
+        ("hygiene-tidy", "advisory", "untidy too"),
+        ("slipway-cost-of-update", "advisory", "this update adds $3.00/h"),
+    )
+    for rule, level, message in (*notes, notes[0]):
+        event = {
+            "policyName": rule,
+            "enforcementLevel": level,
+            "message": f"{message}\n",
+            "resourceUrn": "a::b::c::lake",
+        }
+        picture.feed(json.dumps({"timestamp": 1, "policyEvent": event}))
+    assert len(picture.policies) == len(notes), "the engine repeats itself, we do not"
+    print_notes(picture.policies, Console(width=200))
+    told = capsys.readouterr().out
+    assert "storage-locked on lake: the bucket is open" in told, "what refuses the update is told in full"
+    assert "hygiene-tidy (2)" in told, "advice is counted"
+    assert "this update adds $3.00/h" in told, "and the money is in its own words"

@@ -15,7 +15,7 @@ from policies.cost.reports import comma, markdown, page
 from policies.cost.reports.document import Document, Section, Verdict
 from policies.cost.summary import REST, by_cluster, by_label, by_pool, dates, money, signed, span, top
 from policies.cost.what_if import alternatives
-from policies.graph import Operation, Resource, ResourceGraph
+from policies.graph import UNKNOWN, Operation, Resource, ResourceGraph
 
 NODE_GROUP = "aws:eks/nodeGroup:NodeGroup"
 CLUSTER = "aws:eks/cluster:Cluster"
@@ -250,3 +250,10 @@ def test_the_page_says_what_a_reader_must_know(document: Document) -> None:
     made = page.page(document)
     for needed in ("Simulated account", dates(document.estimate), "us-east-1", "without a price", "over the limit"):
         assert needed in made, f"{needed} stands on the report"
+
+
+def test_a_static_claim_costs_nothing_before_its_volume_has_a_name() -> None:
+    spec = {"storageClassName": "", "volumeName": UNKNOWN, "resources": {"requests": {"storage": "4800Gi"}}}
+    claim = resource("kubernetes:core/v1:PersistentVolumeClaim", "scratch", spec=spec)
+    found = priced(stack(claim))
+    assert (found.unpriced, len(found.free)) == ((), 1), "the file system behind it has its own price"
