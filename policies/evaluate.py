@@ -175,7 +175,7 @@ def judge(
 def told(text: str) -> str:
     """One line of a report: what a resource holds may be megabytes, or move a terminal's cursor."""
     short = text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}…"
-    return "".join(letter if letter.isprintable() else " " for letter in short).strip()
+    return short.strip() if short.isprintable() else "".join(c if c.isprintable() else " " for c in short).strip()
 
 
 def remedy(rule: Rule, resource: Resource, context: Context) -> Mapping[str, object] | None:

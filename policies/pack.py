@@ -137,7 +137,10 @@ class Pack:
     # --- one resource, before it is made -------------------------------------------------------------------------
 
     def remediate(self, request: Any) -> Any:
-        """Put inputs right, for rules of that level which know how."""
+        """Put inputs right, for rules of that level which know how.
+
+        Rules of whole stacks too, by what they say of the resource and its provider: at the end it would be too late.
+        """
         response = rpc.RemediateResponse()
         graph = engine.alone(request, preview=self._preview)
         context = Context(graph=graph, limits=self._how.limits, today=self._today())
@@ -145,7 +148,7 @@ class Pack:
         for rule in self._rules:
             if resource.type not in rule.types or self._level(rule) is not PolicyLevel.REMEDIATE:
                 continue
-            if rule.whole_stack or self._excused(rule, resource) or not _is_broken(rule, resource, context):
+            if self._excused(rule, resource) or not _is_broken(rule, resource, context):
                 continue
             inputs = remedy(rule, resource, context)
             if inputs is None:

@@ -16,6 +16,7 @@ from tests.support.sandbox import REPOSITORY, Sandbox
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
 
 PACK = ("--policy-pack", "policies", "--non-interactive", "--color", "never")
+CARELESS = REPOSITORY / "tests" / "simulation" / "programs" / "careless" / "__main__.py"
 REAL = [name for name in stack_names(REPOSITORY) if not open_stack(name).simulated]
 
 
@@ -62,6 +63,37 @@ def test_plain_pulumi_runs_the_pack_and_names_it(local: Sandbox) -> None:
     assert answer.status == 0, answer.text
     assert "slipway@v0.1.0 (local: policies)" in answer.text
     assert "slipway-rule-faults" not in answer.text, "no rule breaks on what a preview does not know"
+
+
+REMEDIED = ("cost-required-tags", "identity-imds-v2", "storage-ebs-encrypted", "storage-s3-public-access")
+
+
+def test_the_engine_puts_right_what_a_rule_knows_how_to(tmp_path: Path) -> None:
+    sandbox = with_policies(tmp_path)
+    shutil.copy(CARELESS, sandbox.directory / "stacks" / "__main__.py")
+
+    def remediate(settings: dict[str, Any]) -> None:
+        families = dict.fromkeys(("storage", "identity", "hygiene", "cost"), "advisory")
+        settings["policies"] = {"levels": {**families, **dict.fromkeys(REMEDIED, "remediate")}}
+
+    sandbox.settings(remediate)
+    try:
+        sandbox.expect("local", "up", "--env", "local")
+        assert sandbox.pulumi("stack", "init").status == 0
+        answer = sandbox.pulumi("up", "--yes", "--skip-preview", *PACK)
+        assert answer.status == 0, answer.text
+        assert all(name in answer.text for name in REMEDIED), answer.text
+        with sandbox.store() as store:
+            bodies = {item.kind: item.body for item in store.objects(maker=Maker.PROGRAM)}
+        privacy, data = bodies["s3:PublicAccessBlockConfiguration"], bodies["ec2:LaunchTemplate"]["LaunchTemplateData"]
+        assert [privacy[name] for name in ("BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")] == [
+            True
+        ] * 3
+        assert data["MetadataOptions"] == {"HttpTokens": "required"}
+        assert data["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
+        assert {tag["Key"] for tag in bodies["s3:Bucket"]["Tags"]} == {"owner", "cost-center", "slipway:environment"}
+    finally:
+        sandbox.close()
 
 
 @pytest.mark.parametrize("name", REAL)
