@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from local.cloud.model import Account, ApiError
-from local.cloud.values import Json, contains_unknown, is_unknown
+from local.cloud.values import Json, UndecidedError, contains_unknown, is_unknown
 
 PARTITION = "aws"
 PLAIN_ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"
@@ -81,7 +81,13 @@ def _unknown_leaves(value: Json) -> Iterator[Json]:
 
 
 def document(value: Json) -> Json:
-    """A JSON document that the API takes as text; raises ``ValueError`` when it is not JSON."""
+    """A JSON document that the API takes as text; raises ``ValueError`` when it is not JSON.
+
+    Raises:
+        UndecidedError: a preview does not know it.
+    """
+    if is_unknown(value):
+        raise UndecidedError
     return json.loads(value) if isinstance(value, str) else value
 
 

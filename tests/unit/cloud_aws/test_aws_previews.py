@@ -62,3 +62,10 @@ def test_a_preview_of_an_update_keeps_what_is_known(everything: Any) -> None:
 
     assert state["endpoint"] == made.state["endpoint"]
     assert everything.store.get("eks:Cluster", "demo").body["logging"]["clusterLogging"][0]["types"] == ["api", "audit"]
+
+
+def test_a_policy_that_only_the_update_knows_is_not_called_malformed(world: Any) -> None:
+    world.create(*on.NODE_ROLE)
+    inputs = {"role": "node", "policy": UNKNOWN}
+    made = world.simulator.create(on.ROLE_POLICY_TOKEN, "read", inputs, preview=True)
+    assert made.id == ""
