@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -55,13 +54,13 @@ def test_the_help_lists_every_verb_and_every_exit_status(capsys: pytest.CaptureF
     assert [int(status) for status in MEANINGS if f" {int(status)}  {MEANINGS[status][:20]}" not in text] == []
 
 
-def test_the_help_is_there_within_a_second_and_imports_no_pulumi() -> None:
-    began = time.monotonic()
-    code = "import sys; from cli.main import run; run(['--help']); print('pulumi' in sys.modules, file=sys.stderr)"
+def test_the_help_imports_nothing_heavy() -> None:
+    code = (
+        "import sys; from cli.main import run; run(['--help'])\n"
+        "print([name for name in ('pulumi', 'pydantic', 'boto3', 'grpc') if name in sys.modules], file=sys.stderr)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "False"
-    # The target is half a second on an idle machine; tests share theirs.
-    assert time.monotonic() - began < 3
+    assert done.stderr.strip() == "[]", "these take seconds, and help should answer at once"
 
 
 @pytest.mark.parametrize(
