@@ -54,7 +54,7 @@ def _day(value: str) -> str:
     except ValueError:
         known = False
     if not known:
-        raise refusal("date", "this is no day", allowed='a day such as "2027-03-31"', fix="write year-month-day")
+        raise refusal("day-format", "this is no day", allowed='a day such as "2027-03-31"', fix="write year-month-day")
     return value
 
 

@@ -31,7 +31,10 @@ def test_the_document_carries_totals_lines_dates_and_gaps(capsys: pytest.Capture
     assert all(part["unitPrice"]["asOf"] for line in found["lines"] for part in line["components"])
 
 
-def test_the_table_says_what_is_guessed_and_that_local_is_simulated(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_says_what_is_guessed_and_that_local_is_simulated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
     assert run(["cost", "local"]) == Exit.OK
     out = capsys.readouterr().out
     assert "simulated: this environment sends no bill" in out

@@ -148,6 +148,7 @@ ACCEPT_HUGE = {
     "Budget.hourly_usd",
     "Budget.gpu_hours",
     "BudgetNotice.anomaly_usd",
+    "LustreStorage.capacity_gib",  # in steps of 2,400 GiB; how many is a quota's business
     "RunUsage.expected_hours",
     "RunUsage.runs_per_month",
     "ServiceUsage.tokens_per_second",
