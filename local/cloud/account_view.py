@@ -35,6 +35,12 @@ class AccountView:
             raise UndecidedError
         return self._store.find(kind, **where)
 
+    def count(self, kind: str) -> int:
+        """How many objects of ``kind`` there are."""
+        if self._undecided is not None and kind in self._undecided:
+            raise UndecidedError
+        return self._store.count(kind)
+
     def put(self, item: CloudObject) -> None:
         """Insert or overwrite."""
         self._writable()

@@ -72,6 +72,9 @@ class Account(Protocol):
     def find(self, kind: str, **where: Json) -> list[CloudObject]:
         """Objects of ``kind`` whose top-level body members equal ``where``, oldest first."""
 
+    def count(self, kind: str) -> int:
+        """How many objects of ``kind`` there are; quotas ask it for every creation."""
+
     def put(self, item: CloudObject) -> None:
         """Insert or overwrite."""
 

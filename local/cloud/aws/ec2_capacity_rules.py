@@ -131,7 +131,7 @@ def _placement_partitions(request: Request) -> None:
     ),
 )
 def _placement_quota(request: Request) -> None:
-    if len(request.account.find("ec2:PlacementGroup")) >= quota(request.account, "ec2:placement-groups"):
+    if request.account.count("ec2:PlacementGroup") >= quota(request.account, "ec2:placement-groups"):
         exceeded("PlacementGroupLimitExceeded", "The maximum number of placement groups has been reached.")
 
 

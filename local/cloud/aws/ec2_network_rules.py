@@ -65,7 +65,7 @@ def _vpc_block(request: Request) -> None:
     refuses=on.creation(_SMALL_VPC, on.SECOND_VPC, quota__ec2__vpcs=1),
 )
 def _vpc_quota(request: Request) -> None:
-    if len(request.account.find("ec2:Vpc")) >= quota(request.account, "ec2:vpcs"):
+    if request.account.count("ec2:Vpc") >= quota(request.account, "ec2:vpcs"):
         exceeded("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
 
 
@@ -211,7 +211,7 @@ def _one_gateway(request: Request) -> None:
     refuses=on.creation({}, on.VPC, on.GATEWAY, **{"quota__ec2__internet-gateways": 1}),
 )
 def _gateway_quota(request: Request) -> None:
-    if len(request.account.find("ec2:InternetGateway")) >= quota(request.account, "ec2:internet-gateways"):
+    if request.account.count("ec2:InternetGateway") >= quota(request.account, "ec2:internet-gateways"):
         exceeded("InternetGatewayLimitExceeded", "The maximum number of internet gateways has been reached.")
 
 
@@ -246,7 +246,7 @@ def _gateway_idle(request: Request) -> None:
     refuses=on.creation({"domain": "vpc"}, on.EIP, **{"quota__ec2__elastic-ips": 1}),
 )
 def _address_quota(request: Request) -> None:
-    if len(request.account.find("ec2:Address")) >= quota(request.account, "ec2:elastic-ips"):
+    if request.account.count("ec2:Address") >= quota(request.account, "ec2:elastic-ips"):
         exceeded("AddressLimitExceeded", "The maximum number of addresses has been reached.")
 
 

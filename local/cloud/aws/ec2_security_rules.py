@@ -175,7 +175,7 @@ def _group_name(request: Request) -> None:
     refuses=on.creation({"name": "other", "vpcId": "${vpc}"}, *_BASE, **{"quota__ec2__security-groups": 2}),
 )
 def _group_quota(request: Request) -> None:
-    if len(request.account.find("ec2:SecurityGroup")) >= quota(request.account, "ec2:security-groups"):
+    if request.account.count("ec2:SecurityGroup") >= quota(request.account, "ec2:security-groups"):
         exceeded("SecurityGroupLimitExceeded", "The maximum number of security groups has been reached.")
 
 

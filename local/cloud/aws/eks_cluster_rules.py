@@ -164,7 +164,7 @@ def _cluster_once(request: Request) -> None:
 )
 def _cluster_quota(request: Request) -> None:
     limit = quota(request.account, "eks:clusters")
-    if len(request.account.find("eks:Cluster")) >= limit:
+    if request.account.count("eks:Cluster") >= limit:
         exceeded("ResourceLimitExceededException", f"Cluster limit of {limit} exceeded for account")
 
 

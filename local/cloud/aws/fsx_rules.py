@@ -347,5 +347,5 @@ def _backups(request: Request) -> None:
     refuses=on.creation(_LUSTRE, *_BASE, **{"quota__fsx__lustre-file-systems": 0}),
 )
 def _quota(request: Request) -> None:
-    if len(request.account.find("fsx:FileSystem")) >= quota(request.account, "fsx:lustre-file-systems"):
+    if request.account.count("fsx:FileSystem") >= quota(request.account, "fsx:lustre-file-systems"):
         exceeded("ServiceLimitExceeded", "The request exceeds the limit on the number of file systems.")

@@ -91,7 +91,7 @@ def _role_once(request: Request) -> None:
 )
 def _role_quota(request: Request) -> None:
     limit = quota(request.account, "iam:roles")
-    if len(request.account.find("iam:Role")) >= limit:
+    if request.account.count("iam:Role") >= limit:
         exceeded("LimitExceeded", f"Cannot exceed quota for RolesPerAccount: {limit}")
 
 

@@ -100,7 +100,7 @@ def _bucket_taken(request: Request) -> None:
     refuses=on.creation({"bucket": "slipway-other"}, _BUCKET, quota__s3__buckets=1),
 )
 def _bucket_quota(request: Request) -> None:
-    if len(request.account.find("s3:Bucket")) >= quota(request.account, "s3:buckets"):
+    if request.account.count("s3:Bucket") >= quota(request.account, "s3:buckets"):
         exceeded("TooManyBuckets", "You have attempted to create more buckets than allowed")
 
 

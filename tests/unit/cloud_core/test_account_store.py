@@ -1,7 +1,9 @@
+import fcntl
 import json
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -146,6 +148,7 @@ def test_data_version_changes_when_another_connection_writes(tmp_path: Path) -> 
 
 _WRITER = """
 import sys
+import threading
 from local.cloud.model import CloudObject
 from local.cloud.store import SqliteStore
 store = SqliteStore(sys.argv[1])
@@ -183,3 +186,24 @@ def test_secrets_are_redacted_wherever_they_turn_up() -> None:
     assert redactor.text("password hunter2! refused 1 time") == "password [secret] refused 1 time"
     shown = json.dumps(redactor.json({"p": "xhunter2!x", "q": Secret("z"), "n": 1, "l": ["hunter2!"]}))
     assert json.loads(shown) == {"p": "x[secret]x", "q": "[secret]", "n": 1, "l": ["[secret]"]}
+
+
+def test_writers_of_several_processes_wait_in_line(tmp_path: Path) -> None:
+    first, second = SqliteStore(tmp_path / "account.db"), SqliteStore(tmp_path / "account.db")
+    order: list[str] = []
+
+    def write() -> None:
+        with second.transaction():
+            order.append("second")
+
+    with first.transaction():
+        waiting = threading.Thread(target=write)
+        waiting.start()
+        with (tmp_path / "account.db.lock").open("rb") as line, pytest.raises(BlockingIOError):
+            fcntl.flock(line, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        order.append("first")
+    waiting.join(timeout=10)
+    assert order == ["first", "second"]
+    assert (tmp_path / "account.db.lock").stat().st_mode & 0o777 == 0o600
+    first.close()
+    second.close()
