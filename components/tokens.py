@@ -6,6 +6,7 @@ import pulumi
 
 TOKENS = MappingProxyType(
     {
+        "components.aws.budget.StackBudget": "slipway:aws:StackBudget",
         "components.aws.cluster.Cluster": "slipway:aws:Cluster",
         "components.aws.cluster_addons.ClusterAddons": "slipway:aws:ClusterAddons",
         "components.aws.data_lake.DataLake": "slipway:aws:DataLake",

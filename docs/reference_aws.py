@@ -7,6 +7,8 @@ from local.cloud.aws.package import PACKAGE
 
 _READS = {
     "autoscaling": ["autoscaling:Describe*"],
+    "budgets": ["budgets:ViewBudget", "budgets:ListTagsForResource"],
+    "ce": ["ce:GetAnomalyMonitors", "ce:GetAnomalySubscriptions", "ce:ListTagsForResource"],
     "ec2": ["ec2:Describe*", "ec2:Get*"],
     "eks": ["eks:Describe*", "eks:List*"],
     "fsx": ["fsx:Describe*", "fsx:ListTagsForResource"],
@@ -17,6 +19,9 @@ _READS = {
 }
 # IAM names these actions differently from the API call (service authorization reference, Amazon S3 and EC2).
 _ACTION_NAMES = {
+    "budgets:CreateBudget": "budgets:ModifyBudget",
+    "budgets:UpdateBudget": "budgets:ModifyBudget",
+    "budgets:DeleteBudget": "budgets:ModifyBudget",
     "s3:PutPublicAccessBlock": "s3:PutBucketPublicAccessBlock",
     "s3:DeletePublicAccessBlock": "s3:PutBucketPublicAccessBlock",
     "s3:PutBucketEncryption": "s3:PutEncryptionConfiguration",
@@ -26,6 +31,8 @@ _ACTION_NAMES = {
     "s3:DeleteBucketOwnershipControls": "s3:PutBucketOwnershipControls",
 }
 _TAGGING = {
+    "budgets": ["budgets:TagResource", "budgets:UntagResource"],
+    "ce": ["ce:TagResource", "ce:UntagResource"],
     "ec2": ["ec2:CreateTags", "ec2:DeleteTags"],
     "eks": ["eks:TagResource", "eks:UntagResource"],
     "fsx": ["fsx:TagResource", "fsx:UntagResource"],

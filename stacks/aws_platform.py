@@ -7,6 +7,7 @@ from datetime import datetime
 import pulumi
 
 from components.aws.block_schedule import BlockPeriod
+from components.aws.budget import StackBudget, StackBudgetArgs
 from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
@@ -82,6 +83,7 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
         opts,
     )
     lake = _data_lake(settings, place, opts)
+    _budget(settings, opts)
     storage = {
         item.name: _storage(item, network, cluster, lake, protect=settings.protect, opts=opts)
         for item in settings.storage
@@ -97,6 +99,20 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
         data_lake=lake,
         identities=model_identities(settings, cluster, lake, opts),
     )
+
+
+def _budget(settings: Settings, opts: pulumi.ResourceOptions) -> None:
+    budget = settings.budget
+    if budget is None or budget.notify is None:
+        return
+    args = StackBudgetArgs(
+        monthly_usd=budget.monthly_usd,
+        emails=budget.notify.emails,
+        warn_percent=budget.warn_percent,
+        topic_arn=budget.notify.topic_arn,
+        anomaly_usd=budget.notify.anomaly_usd,
+    )
+    StackBudget("costs", args, opts)
 
 
 def _tags(settings: Settings) -> dict[str, str]:

@@ -136,6 +136,9 @@ Share: TypeAlias = Annotated[
     Decimal, BeforeValidator(_amount), Field(ge=0, le=100, allow_inf_nan=False, json_schema_extra=_number)
 ]
 """Per cent."""
+PositiveShare: TypeAlias = Annotated[
+    Decimal, BeforeValidator(_amount), Field(gt=0, le=100, allow_inf_nan=False, json_schema_extra=_number)
+]
 PositiveAmount: TypeAlias = Annotated[
     Decimal,
     BeforeValidator(_amount),
@@ -182,7 +185,7 @@ class Budget(Section):
     """On average over the month, of everything that the stack holds."""
     gpu_hours: PositiveAmount | None = None
     """Accelerator-hours a month that may be paid for, used or not."""
-    warn_percent: Share = Decimal(80)
+    warn_percent: PositiveShare = Decimal(80)
     """From which part of each limit on a report warns."""
     notify: BudgetNotice | None = None
 

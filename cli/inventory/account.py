@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
-from cli.inventory import ec2, services
+from cli.inventory import billing, ec2, services
 from cli.inventory.controllers import Orphans, orphans
 from cli.inventory.kinds import ASKED, arn_type
 from cli.inventory.owned import STACK_TAG, Clients, Owned, RemovalRefusedError, pages
@@ -45,6 +45,8 @@ class AwsInventory:
             *services.schedules(self._clients("eks"), self._clients("autoscaling"), groups),
             *services.fsx(self._clients("fsx"), tag),
             *services.iam(self._clients("iam"), tag),
+            *billing.anomalies(self._clients("ce"), tag),
+            *billing.budgets(self._clients("budgets"), self._account(), tag),
             *services.from_tagging(self._clients, others),
         ]
 
@@ -68,7 +70,7 @@ class AwsInventory:
             raise RemovalRefusedError(f"{item.id} is in a real account: delete it with the cloud's own tools")
         from botocore.exceptions import ClientError, WaiterError
 
-        account = self._clients("sts").get_caller_identity()["Account"]
+        account = self._account()
         if account != self._removes_in:
             raise RemovalRefusedError(f"the credentials are those of account {account}, not of {self._removes_in}")
         try:
@@ -78,6 +80,9 @@ class AwsInventory:
                 raise RemovalRefusedError(str(error)) from None
         except (UnknownKindError, WaiterError) as error:
             raise RemovalRefusedError(str(error)) from None
+
+    def _account(self) -> str:
+        return str(self._clients("sts").get_caller_identity()["Account"])
 
     def _wait(self, client: Any, name: str, asked: dict[str, Any]) -> None:
         attempts = max(int(_WAIT_SECONDS / self._poll), 1)

@@ -9,6 +9,9 @@ from typing import Final
 
 TYPES: Final[dict[str, tuple[str, ...]]] = {
     "autoscaling:ScheduledUpdateGroupAction": ("aws:autoscaling/schedule:Schedule",),
+    "budgets:Budget": ("aws:budgets/budget:Budget",),
+    "ce:AnomalyMonitor": ("aws:costexplorer/anomalyMonitor:AnomalyMonitor",),
+    "ce:AnomalySubscription": ("aws:costexplorer/anomalySubscription:AnomalySubscription",),
     "ec2:Address": ("aws:ec2/eip:Eip",),
     "ec2:CapacityReservation": (
         "aws:ec2/capacityReservation:CapacityReservation",
@@ -71,6 +74,9 @@ No program of the kit makes such an object, so none is an orphan of a crash; one
 """
 ASKED: Final = frozenset(
     {
+        "budgets:budget",
+        "ce:anomalymonitor",
+        "ce:anomalysubscription",
         "ec2:capacity-reservation",
         "ec2:elastic-ip",
         "ec2:instance",

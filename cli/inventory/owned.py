@@ -58,7 +58,7 @@ class Inventory(Protocol):
 
 def tags_of(entry: Mapping[str, Any]) -> dict[str, str]:
     """The tags of an object, in any of the forms in which the APIs show them."""
-    found: Any = next((entry[name] for name in ("Tags", "tags", "TagSet") if entry.get(name)), {})
+    found: Any = next((entry[name] for name in ("Tags", "tags", "TagSet", "ResourceTags") if entry.get(name)), {})
     if isinstance(found, dict):
         return {str(key): str(value) for key, value in found.items()}
     return {str(item["Key"]): str(item["Value"]) for item in found}

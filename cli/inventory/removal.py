@@ -236,8 +236,26 @@ def _scheduled_action(autoscaling: Any, names: tuple[str, ...], waits: Waits) ->
         autoscaling.delete_scheduled_action(AutoScalingGroupName=names[0], ScheduledActionName=names[1])
 
 
+def _budget(budgets: Any, names: tuple[str, ...], waits: Waits) -> None:
+    del waits
+    budgets.delete_budget(AccountId=names[0], BudgetName=names[1])
+
+
+def _monitor(ce: Any, names: tuple[str, ...], waits: Waits) -> None:
+    del waits
+    ce.delete_anomaly_monitor(MonitorArn=names[0])
+
+
+def _subscription(ce: Any, names: tuple[str, ...], waits: Waits) -> None:
+    del waits
+    ce.delete_anomaly_subscription(SubscriptionArn=names[0])
+
+
 _ACTS: Final[dict[str, Callable[[Any, tuple[str, ...], Waits], None]]] = {
     "autoscaling:ScheduledUpdateGroupAction": _scheduled_action,
+    "budgets:Budget": _budget,
+    "ce:AnomalyMonitor": _monitor,
+    "ce:AnomalySubscription": _subscription,
     "ec2:FlowLog": _flow_log,
     "ec2:InternetGateway": _internet_gateway,
     "ec2:NatGateway": _nat_gateway,

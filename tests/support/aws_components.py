@@ -1,9 +1,11 @@
 """A complete small AWS platform out of components, for the tests that walk all of them."""
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import pulumi
 
+from components.aws.budget import StackBudget, StackBudgetArgs
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.cluster_addons import ClusterAddons, ClusterAddonsArgs
 from components.aws.data_lake import DataLake, DataLakeArgs
@@ -121,6 +123,7 @@ def aws_platform() -> Platform:
         lustre_args(network.outputs, cluster.outputs),
         data_repositories={"data": DataRepository(s3_uri=lake.outputs.uri)},
     )
+    StackBudget("costs", StackBudgetArgs(monthly_usd=Decimal(900_000), emails=["costs@example.com"]))
     identity = PodIdentity(
         "trainer",
         PodIdentityArgs(

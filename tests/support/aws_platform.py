@@ -205,6 +205,56 @@ STEPS: list[on.Step] = [
             "maxSize": -1,
         },
     ),
+    (
+        on.BUDGET_TOKEN,
+        "budget",
+        {
+            "name": "costs",
+            "budgetType": "COST",
+            "limitAmount": "900000",
+            "limitUnit": "USD",
+            "timeUnit": "MONTHLY",
+            "costFilters": [{"name": "TagKeyValue", "values": ["user:slipway:stack$slipway/test"]}],
+            "notifications": [
+                {
+                    "comparisonOperator": "GREATER_THAN",
+                    "notificationType": "ACTUAL",
+                    "threshold": 80,
+                    "thresholdType": "PERCENTAGE",
+                    "subscriberEmailAddresses": ["costs@example.com"],
+                }
+            ],
+            "tags": _TAGS,
+        },
+    ),
+    (
+        on.MONITOR_TOKEN,
+        "monitor",
+        {
+            "name": "anomalies",
+            "monitorType": "CUSTOM",
+            "monitorSpecification": '{"Tags": {"Key": "slipway:stack", "Values": ["slipway/test"]}}',
+            "tags": _TAGS,
+        },
+    ),
+    (
+        on.SUBSCRIPTION_TOKEN,
+        "mail",
+        {
+            "name": "anomaly-mail",
+            "frequency": "DAILY",
+            "monitorArnLists": ["${monitor.arn}"],
+            "subscribers": [{"type": "EMAIL", "address": "costs@example.com"}],
+            "thresholdExpression": {
+                "dimension": {
+                    "key": "ANOMALY_TOTAL_IMPACT_ABSOLUTE",
+                    "matchOptions": ["GREATER_THAN_OR_EQUAL"],
+                    "values": ["500"],
+                }
+            },
+            "tags": _TAGS,
+        },
+    ),
     (on.ROLE_TOKEN, "admin", {"name": "admin", "assumeRolePolicy": on.trust("ec2.amazonaws.com")}),
     (on.ENTRY_TOKEN, "entry", {"clusterName": "${cluster.name}", "principalArn": "${admin.arn}", "tags": _TAGS}),
     (

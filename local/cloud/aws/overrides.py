@@ -147,6 +147,23 @@ SOURCES: Mapping[str, Source] = {
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Source(
         operation=("s3", "PutBucketLifecycleConfiguration"), inside=("LifecycleConfiguration",)
     ),
+    "aws:budgets/budget:Budget": Source(
+        operation=("budgets", "CreateBudget"),
+        inside=("Budget",),
+        names={"name": "BudgetName", "limitAmount": "BudgetLimit.Amount", "limitUnit": "BudgetLimit.Unit"},
+    ),
+    "aws:costexplorer/anomalyMonitor:AnomalyMonitor": Source(
+        schema="AWS::CE::AnomalyMonitor",
+        operation=("ce", "CreateAnomalyMonitor"),
+        inside=("AnomalyMonitor",),
+        names={"name": "MonitorName"},
+    ),
+    "aws:costexplorer/anomalySubscription:AnomalySubscription": Source(
+        schema="AWS::CE::AnomalySubscription",
+        operation=("ce", "CreateAnomalySubscription"),
+        inside=("AnomalySubscription",),
+        names={"name": "SubscriptionName", "monitorArnLists": "MonitorArnList"},
+    ),
     "aws:s3/bucketPolicy:BucketPolicy": Source(schema="AWS::S3::BucketPolicy"),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Source(
         operation=("s3", "PutBucketOwnershipControls"), inside=("OwnershipControls",), names={"rule": "Rules"}

@@ -2,6 +2,7 @@
 
 from local.cloud.aws import (
     autoscaling,
+    billing,
     ec2_capacity,
     ec2_capacity_rules,
     ec2_endpoints,
@@ -56,6 +57,7 @@ _BOUND = (
     logs,
     fsx,
     s3,
+    billing,
 )
 _RULED = (
     ec2_network_rules,
@@ -75,6 +77,7 @@ _RULED = (
     fsx_rules,
     fsx_link_rules,
     s3_rules,
+    billing,
 )
 SERVICE_NAMES = {
     "ec2": "EC2",
@@ -85,6 +88,8 @@ SERVICE_NAMES = {
     "logs": "CloudWatch Logs",
     "fsx": "FSx",
     "s3": "S3",
+    "budgets": "Budgets",
+    "ce": "Cost Explorer",
 }
 THROTTLING = {
     "ec2": ("RequestLimitExceeded", "Request limit exceeded."),

@@ -22,7 +22,22 @@ from local.cloud.values import Json
 _MODELS: Final = {"tagging": "resourcegroupstaggingapi"}
 _BALANCING: Final = "elasticloadbalancing"
 _BALANCING_2: Final = "2015-12-01"
-SERVICES: Final = ("autoscaling", "ec2", "eks", "elb", "elbv2", "fsx", "iam", "kms", "logs", "s3", "sts", "tagging")
+SERVICES: Final = (
+    "autoscaling",
+    "budgets",
+    "ce",
+    "ec2",
+    "eks",
+    "elb",
+    "elbv2",
+    "fsx",
+    "iam",
+    "kms",
+    "logs",
+    "s3",
+    "sts",
+    "tagging",
+)
 """What is served: signing names, and the two APIs that share the one of Elastic Load Balancing."""
 _CBOR: Final = re.compile(r"/service/[^/]+/operation/(\w+)\Z")
 

@@ -13,6 +13,7 @@ from policies.cost import as_json
 @pytest.fixture(autouse=True)
 def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SLIPWAY_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str, status: Exit = Exit.OK) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def test_the_table_says_what_is_guessed_and_that_local_is_simulated(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "300")
     assert run(["cost", "local"]) == Exit.OK
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "simulated: this environment sends no bill" in out
     assert "rest on usage.* of the settings" in out
     assert "budget.monthlyUsd:" in out
