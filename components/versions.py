@@ -12,8 +12,8 @@ KUBERNETES = "1.36"
 
 EKS_ADDONS = MappingProxyType(
     {
-        # None: EKS installs its default version for the cluster's Kubernetes version. No dated list of add-on
-        # versions for 1.36 was available, and a made-up one would be refused by the API.
+        # None: EKS installs its default version for the cluster's Kubernetes version. Environments pin theirs in
+        # cluster.addonVersions, because a version that AWS has withdrawn would be refused.
         "aws-fsx-csi-driver": None,
         "coredns": None,
         "eks-node-monitoring-agent": None,

@@ -14,10 +14,12 @@ STANDARD_SUPPORT_ENDS: Final[Mapping[str, date]] = MappingProxyType(
         "1.33": date(2026, 7, 29),
         "1.34": date(2026, 12, 2),
         "1.35": date(2027, 3, 27),
+        "1.36": date(2027, 8, 2),
     }
 )
 """By version. Source: Amazon EKS user guide, release calendar, as kept by endoflife.date (1.34 and older read in its
-repository, 1.35 on its page of February 2026). The end of 1.36 was in no stored copy: 14 months after its release."""
+repository, 1.35 on its page of February 2026). 1.36: DescribeClusterVersions, quoted by a public version table of
+September 2026, which gives the same days for 1.34 and 1.35."""
 
 
 def _minor(version: str) -> tuple[int, int] | None:
