@@ -1,11 +1,16 @@
 """Tiers: what this machine cannot run now is said in the last lines, and with CI=true nothing may be left out."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 
 SIMULATION = pytest.StashKey[int]()
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so would every process that the tests start and interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _toolchain_missing() -> str | None:
