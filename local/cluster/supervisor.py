@@ -204,7 +204,10 @@ class Supervisor:
             keys.append(identifier)
             return Key(found.secret_access_key, found.principal) if found else None
 
-        principal = verify(token, cluster, self._store.region, key_of, dt.datetime.now(dt.UTC))
+        # The account's own region is where it began; a stack may stand in any.
+        known = self._store.get("eks:Cluster", cluster)
+        region = known.region if known is not None else self._store.region
+        principal = verify(token, cluster, region, key_of, dt.datetime.now(dt.UTC))
         user = user_of(self._store, cluster, principal, keys[-1])
         if user is None:
             raise TokenError(f"no access entry of the cluster admits {principal}")
