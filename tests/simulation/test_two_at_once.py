@@ -63,6 +63,12 @@ def held_update(sandbox: Sandbox) -> "subprocess.Popen[bytes]":
             assert first.poll() is None, "the update ended before it was held"
             assert time.monotonic() < deadline, "the update never came to the held call"
             time.sleep(0.05)
+    # What the engine began beside the held call still comes to its end.
+    seen: list[str] = []
+    while seen != (now := sandbox.remaining()):
+        assert time.monotonic() < deadline, "the update never came to rest"
+        seen = now
+        time.sleep(2)
     return first
 
 
