@@ -12,6 +12,8 @@ _RANDOM = re.compile(
     r"|(?<=-)[0-9a-f]{17}"  # vpc-…, subnet-…
     r"|(?<=-)[0-9a-f]{7,8}(?![0-9a-z])"  # the end of a name that a provider made up
 )
+_NODE_IMAGE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+-[0-9]{8}")
+"""A release of a node image ends in its day, which no provider made up."""
 _MOUNT_NAME = re.compile(r"[0-9a-z]{8}")
 _THOUSANDS = re.compile(r"([1-9][0-9]*)k")
 _ABSENT = "(absent)"
@@ -120,17 +122,21 @@ def listing(resources: Sequence[RecordedResource]) -> str:
 
 
 def _names(resources: Sequence[RecordedResource]) -> dict[str, str]:
-    """Made-up text -> the logical name that stands for it."""
-    found: dict[str, str] = {}
+    """Made-up text -> the logical name that stands for it: of the resource that it identifies, by the shortest id.
+
+    Registration order is the event loop's and decides nothing.
+    """
+    found: dict[str, tuple[tuple[bool, bool, int, str], str]] = {}
     for item in resources:
         if not item.custom:
             continue
         for text in (item.id, *_texts(item.outputs)):
-            for random in _RANDOM.findall(text):
+            for random in () if _NODE_IMAGE.fullmatch(text) else _RANDOM.findall(text):
                 # A run's name ends in a hash of its content, which is no chance: it shows, and must.
                 if random not in item.name:
-                    found.setdefault(random, item.name)
-    return found
+                    rank = (random not in item.id, _RANDOM.search(item.name) is not None, len(item.id), item.urn)
+                    found[random] = min((rank, item.name), found.get(random, (rank, item.name)))
+    return {random: name for random, (_, name) in found.items()}
 
 
 def _block(item: RecordedResource, known: Sequence[tuple[str, str]]) -> str:
