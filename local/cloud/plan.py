@@ -27,6 +27,7 @@ from local.cloud.values import Json, Secret, plain
 
 _ALREADY_REPORTED = 32
 """Exit code of a program that has told its user (sdk/python/cmd/pulumi-language-python-exec)."""
+_SETTLE_SECONDS = 30.0
 
 
 class PlanError(Exception):
@@ -154,9 +155,24 @@ def _run(build: Callable[[], Any], monitor: SimulatorMonitor, config: Mapping[st
             raise PlanError(monitor.failures) from None
         raise
     finally:
+        loop.run_until_complete(_settle())
         _close(loop)
     if monitor.failures:
         raise PlanError(monitor.failures)
+
+
+async def _settle() -> None:
+    """Wait for the registrations under way: the SDK stops at the first refusal, and all of them are to be told.
+
+    Those that depend on a refused one end with its error. The limit is for a program that waits for something that
+    never comes, which is not told apart here.
+    """
+    manager = settings._get_rpc_manager()  # noqa: SLF001 -- the SDK offers no other way
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_SECONDS):
+            while manager.rpcs:
+                with contextlib.suppress(Exception):
+                    await manager.rpcs.pop()
 
 
 def _configure_runtime(monitor: SimulatorMonitor) -> None:
