@@ -32,6 +32,7 @@ from stacks.fields import (
     UtcTime,
     Whole,
 )
+from stacks.labels import NodeLabels
 from stacks.model_access import ModelAccessList
 from stacks.problems import refusal
 
@@ -232,6 +233,10 @@ class Pool(Section):
     replacement: Literal["deleteFirst", "createFirst"] | None = None
     """What goes first when a change replaces the pool (instance type, zones, kind of capacity). Unset: ``deleteFirst``
     for accelerated pools, because quota and capacity seldom hold such a pool twice, and ``createFirst`` for others."""
+    labels: NodeLabels = Field(default_factory=dict)
+    """Kubernetes labels of the nodes, besides those that the cloud and the kit give them."""
+    dedicated: Flag = False
+    """Whether only pods that name the pool run on it: its nodes repel all others (a taint ``slipway.dev/pool``)."""
 
 
 # --- storage -------------------------------------------------------------------------------------------------------

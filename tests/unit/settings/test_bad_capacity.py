@@ -11,6 +11,7 @@ Document = dict[str, Any]
 BLOCK = {"kind": "capacityBlock", "id": "cr-0123456789abcdef0", "confirm": True}
 PERIOD = {"starts": "2027-01-11T11:30:00Z", "ends": "2027-01-12T11:30:00Z"}
 SCHEDULE = {"owner": "schedule"}
+LONG_LABEL = f"{'d' * 31}.example/{'n' * 30}"
 
 POOL: list[tuple[str, Document, str, str]] = [
     ("a block that updates scale", {"capacity": BLOCK}, "scaling.owner", "capacity-block-owner"),
@@ -71,6 +72,12 @@ POOL: list[tuple[str, Document, str, str]] = [
         "scaling.minNodes",
         "scaling-bounds",
     ),
+    ("a dedicated pool in words", {"dedicated": "yes"}, "dedicated", "flag-expected"),
+    ("a label of Kubernetes", {"labels": {"kubernetes.io/x": "y"}}, "labels.kubernetes.io/x", "node-label"),
+    ("a label of the kit", {"labels": {"slipway.dev/pool": "y"}}, "labels.slipway.dev/pool", "node-label"),
+    ("a label that EKS finds too long", {"labels": {LONG_LABEL: "y"}}, f"labels.{LONG_LABEL}", "node-label"),
+    ("an empty label", {"labels": {"team": ""}}, "labels.team", "node-label"),
+    ("a flag as a label", {"labels": {"team": True}}, "labels.team", "text-expected"),
     ("an unknown owner", {"scaling": {"owner": "me"}}, "scaling.owner", "choice-unknown"),
     (
         "a reservation over two zones",
@@ -111,6 +118,11 @@ def test_a_system_pool_that_begins_empty_takes_no_add_ons(document: Document) ->
     document["pools"] = document["pools"][:2]
     document["training"] = []
     document["inference"] = []
+    assert problems(document) == [("slipway:pools", "system-pool-needed")]
+
+
+def test_a_dedicated_pool_takes_no_add_ons(document: Document) -> None:
+    document["pools"][0]["dedicated"] = True
     assert problems(document) == [("slipway:pools", "system-pool-needed")]
 
 

@@ -63,6 +63,7 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     local["cluster"]["addonVersions"] = {"vpc-cni": "v1.18.5-eksbuild.1"}
     local["pools"][1].update(placementGroup=True, diskGib=200, nodeRepair=True, capacity={"kind": "onDemand"})
     local["pools"][1].update(replacement="createFirst", amiRelease="1.36.1-20261105")
+    local["pools"][1].update(labels={"example.com/rack": "r7"}, dedicated=True)
     local["pools"][1]["scaling"] = {"owner": "settings", "minNodes": 0}
     local["training"][0].update(gpusPerNode=8, environment={"NCCL_DEBUG": "INFO"}, queue="main")
     local["storage"][0].update(backupDays=0, finalBackup=False)
