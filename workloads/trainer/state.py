@@ -45,15 +45,15 @@ class TrainState:
     """Everything that a checkpoint holds besides the random number generators.
 
     Attributes:
-        models: the parts of the model on this rank: one, or one per pipeline stage of this rank. Parameters may be plain
-            tensors (replicated) or DTensors (sharded); their names are those of the whole model, so that any layout can
-            be read by any other.
+        models: the parts of the model on this rank: one, or one per pipeline stage of this rank. Parameters may be
+            plain tensors (replicated) or DTensors (sharded); their names are those of the whole model, so that any
+            layout can be read by any other.
         optimizers: one per model part, in the same order.
         identity: what makes a checkpoint fit: shape of the model, tokenizer, sequence length. Compared value by value
             on resume; a checkpoint of another identity is refused. Leave out whatever may change between attempts
             (world size, parallelism, learning rate).
-        layout: how ranks are laid out, e.g. {"world": 4, "shards": 2, "tensor": 2}. The generators of each rank are only
-            continued when it is unchanged.
+        layout: how ranks are laid out, e.g. {"world": 4, "shards": 2, "tensor": 2}. The generators of each rank are
+            only continued when it is unchanged.
         seed: the run's seed; feeds the generators when the layout has changed.
         data: position in the data, global to the run.
         scheduler: the learning-rate schedule.
@@ -153,7 +153,7 @@ class TrainerError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """When a checkpoint is due. At most one of the two; neither: Young-Daly from the measured save time and `mtbf_hours`.
+    """When a checkpoint is due: `steps` or `seconds`; neither: Young-Daly from the measured save time and `mtbf_hours`.
 
     Attributes:
         steps: every so many optimizer steps.
