@@ -14,7 +14,7 @@ SIDE_BY_SIDE = $(if $(filter-out 1,$(PYTEST_WORKERS)),-n $(PYTEST_WORKERS) --dis
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help up down status plan test test-fast check toolchain docs bench sync
+.PHONY: help up down status plan test test-fast check toolchain images docs bench sync
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ check: sync ## Format, lint, types, import rules, docs: what CI runs
 
 toolchain: sync ## Find or build the engine and the control plane (cached outside the repository)
 	@$(RUN) slipway toolchain build
+
+images: sync ## Build the images of what runs on a platform (BASE=image@sha256:…, CA=authorities.pem, PREFIX=registry)
+	@$(RUN) python -m workloads.images.build trainer $(if $(BASE),--base $(BASE)) $(if $(CA),--ca $(CA)) $(if $(PREFIX),--prefix $(PREFIX))
 
 docs: sync ## Regenerate the reference and build the documentation into site/
 	@$(RUN) python -m docs.build
