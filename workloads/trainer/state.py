@@ -4,11 +4,11 @@ The loop makes one `TrainState`, opens `services.Services`, and per optimizer st
 
     with Services.open(ServiceOptions(...), state) as services:      # workloads/trainer/services.py
         position = services.resume()                                 # None: a fresh start
-        for step in range(position.step if position else 0, steps):
+        for step in range(position.step + 1 if position else 1, steps + 1):
             ...
-            if not services.after_step(StepReport(step=step + 1, ...)):
-                break                                                # SIGTERM: a checkpoint is on disk
-        services.finish()
+            if not services.after_step(StepReport(step=step, ...)):
+                return services.exit_code                            # SIGTERM: a checkpoint is on disk
+        services.finish(steps)
 
 Every method is collective: all ranks call it in the same order.
 """
@@ -178,7 +178,7 @@ class ServiceOptions:
         keep: complete checkpoints that stay.
         interval: when to save.
         grace_seconds: from SIGTERM until the process is killed (the pod's terminationGracePeriodSeconds).
-        metrics_port: of the Prometheus endpoint of local rank r: port + r; 0: none.
+        metrics_port: of the Prometheus endpoint, on the first process of every pod; 0: none.
         flops_per_token: of training; 0: no MFU. See flops.py.
         peak_flops: of one device at the run's precision; 0: no MFU.
         precision: the name of the precision that `peak_flops` belongs to.
