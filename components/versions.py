@@ -36,6 +36,14 @@ KSERVE_WEIGHTED_CANARY = (0, 21)
 Deployment: the weights (kserve#5912) and the readiness gate (kserve#5984) came after its tag."""
 
 
+TRAINER_API = "trainer.kubeflow.org/v1alpha1"
+"""Group and version of TrainJobs and their runtimes."""
+
+TRAINER_RUNTIME_PATCHES = (2, 2)
+"""First release of Kubeflow Trainer whose TrainJobs have ``runtimePatches``. 2.1 called them ``podTemplateOverrides``,
+in another shape, and had ``elasticPolicy`` (kubeflow/trainer CHANGELOG, v2.2.0): the kit writes the newer form only."""
+
+
 def release_of(version: str) -> tuple[int, int]:
     """(major, minor) of a version such as ``0.20.0``, for gates like the one above."""
     major, minor = version.split(".")[:2]
@@ -99,6 +107,8 @@ IMAGES = MappingProxyType(
         "pytorch": "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime",
         # renovate: datasource=docker depName=busybox
         "shell": "busybox:1.37.0",
+        # Built from this repository: `make images`.
+        "trainer": "slipway/trainer:0.1.0",
     }
 )
 """Images by purpose; the PyTorch tag is the one of kubeflow/trainer v2.3.0's runtime (2026-08-21), busybox's the

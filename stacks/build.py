@@ -27,8 +27,9 @@ from stacks.exports import (
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
 from stacks.runs import inference_spec, models_account, pool_of, pulled, training_spec
-from stacks.sections import PublicAccess, Registry, Team, Training, TunnelAccess
+from stacks.sections import PublicAccess, Registry, Team, TunnelAccess
 from stacks.settings import Settings
+from stacks.training import Training
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.serve import InferenceService, InferenceServiceArgs
 
@@ -142,6 +143,9 @@ def _training(
         nodes=spec.nodes,
         gpus=spec.accelerators,
         queue=spec.queue,
+        runner=str(spec.runner),
+        processes=spec.world_size,
+        checkpoints=spec.checkpoint_directory,
     )
 
 

@@ -57,7 +57,7 @@ class StorageExport(TypedDict):
 
 
 class TrainingExport(TypedDict):
-    """One run; ``gpus`` are those of the whole run."""
+    """One run; ``gpus`` and ``processes`` are those of the whole run, ``runner`` is job or trainer."""
 
     name: str
     run: str
@@ -66,6 +66,9 @@ class TrainingExport(TypedDict):
     nodes: int
     gpus: int
     queue: str | None
+    runner: str
+    processes: int
+    checkpoints: str | None
 
 
 class InferenceExport(TypedDict):

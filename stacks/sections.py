@@ -14,12 +14,9 @@ from stacks.fields import (
     AwsZone,
     CapacityReservationId,
     EncryptedText,
-    EnvironmentVariableName,
     Flag,
     Gib,
-    GpuCount,
     HttpUrl,
-    ImageReference,
     InstanceTypeName,
     KubernetesVersion,
     LogRetentionDays,
@@ -313,30 +310,6 @@ class Team(Section):
                 at=("name",),
             )
         return self
-
-
-class Training(Section):
-    """One distributed training run. A run is immutable: any change of it is a new run."""
-
-    name: Name
-    team: NamespaceName
-    pool: Name
-    nodes: NodeCount
-    gpus_per_node: GpuCount | None = None
-    """Unset: every GPU of a node."""
-    image: ImageReference
-    script: Annotated[str, Field(min_length=1, max_length=256)]
-    """Path of the Python file, inside the image, that every process runs."""
-    args: tuple[str, ...] = ()
-    environment: dict[EnvironmentVariableName, str] = Field(default_factory=dict)
-    storage: Name | None = None
-    """File system for data and checkpoints, mounted at ``mountPath``."""
-    mount_path: AbsolutePath = "/shared"
-    max_hours: Annotated[Whole, Field(ge=1, le=24 * 90)] = 24
-    """The run is ended after this time, however far it is."""
-    max_restarts: Annotated[Whole, Field(ge=0, le=100)] = 3
-    queue: Name | None = None
-    """Name of a queue that admits the run; nothing admits runs yet unless a queue controller is installed."""
 
 
 def _nothing_yet(value: Any) -> Any:

@@ -50,9 +50,9 @@ from stacks.sections import (
     StateBackend,
     Storage,
     Team,
-    Training,
 )
 from stacks.sources import Raw, from_engine, read_file
+from stacks.training import Training
 
 if TYPE_CHECKING:
     import pulumi

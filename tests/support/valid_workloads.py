@@ -58,22 +58,21 @@ def runs(
     draw: Draw, pools: Sequence[Document], teams: Sequence[Document], storage: Sequence[Document], *, most: int
 ) -> list[Document]:
     """Training runs that fit their pools."""
-    able = [pool for pool in pools if accelerators.instance(pool["instanceType"]).devices]
     found = []
-    for number in range(draw(st.integers(0, most)) if able else 0):
-        pool, team = draw(st.sampled_from(able)), draw(st.sampled_from(teams))
+    for number in range(draw(st.integers(0, most))):
+        pool, team = draw(st.sampled_from(pools)), draw(st.sampled_from(teams))
         devices = accelerators.instance(pool["instanceType"]).devices
         here = [
             item["name"]
             for item in storage
-            if item["name"] in (team.get("storage") or ()) and [item["zone"]] == pool["zones"]
+            if item["name"] in (team.get("storage") or ()) and [item["zone"]] == pool.get("zones")
         ]
         run = {
             "name": f"run-{number}",
             "team": team["name"],
             "pool": pool["name"],
             "nodes": draw(st.integers(1, pool["nodes"])),
-            "gpusPerNode": draw(maybe(st.integers(1, devices))) if pool["fabric"] != "efa" else None,
+            "gpusPerNode": draw(maybe(st.integers(1, devices))) if devices and pool.get("fabric") != "efa" else None,
             "image": draw(st.sampled_from(["slipway/trainer:0.1.0", f"t@sha256:{'0a' * 32}"])),
             "script": "workloads/trainer/main.py",
             "args": draw(maybe(st.lists(st.sampled_from(["--steps=1", "--quick"]), max_size=2))),
@@ -83,9 +82,32 @@ def runs(
             "maxHours": draw(maybe(st.integers(1, BLOCK_HOURS))),
             "maxRestarts": draw(maybe(st.integers(0, 100))),
             "queue": draw(maybe(word())),
+            "priority": draw(maybe(word())),
+            "topology": draw(maybe(st.just({"level": "kubernetes.io/hostname", "required": True}))),
         }
-        found.append(run)
+        found.append(run | draw(shapes(run, pool)))
     return found
+
+
+@st.composite
+def shapes(draw: Draw, run: Document, pool: Document) -> Document:
+    """Controller, processes, parallelism and elasticity that fit a run's size."""
+    kind = accelerators.instance(pool["instanceType"])
+    fixed = run["gpusPerNode"] or kind.devices
+    processes = fixed or draw(st.integers(1, min(4, kind.vcpus)))
+    runner = draw(st.sampled_from(["job", "trainer"]))
+    mpi = runner == "trainer" and run["nodes"] > 1 and draw(st.booleans())
+    elastic = run["nodes"] > 1 and run["storage"] is not None and not mpi and draw(st.booleans())
+    tensor = draw(st.sampled_from([n for n in (1, 2, 4, 8) if processes % n == 0]))
+    open_one = draw(st.sampled_from(["shards", "replicas"]))
+    degrees = {"replicas": 1, "shards": 1, open_one: -1, "tensor": tensor, "pipeline": 1}
+    return {
+        "runner": runner,
+        "launcher": "mpirun" if mpi else draw(st.sampled_from([None, "torchrun"])),
+        "processesPerNode": draw(maybe(st.just(fixed))) if fixed else processes,
+        "minNodes": draw(st.integers(1, run["nodes"] - 1)) if elastic else None,
+        "parallelism": draw(maybe(st.just({**degrees, "schedule": draw(st.sampled_from(["1F1B", "GPipe"]))}))),
+    }
 
 
 MODELS = "example-models"

@@ -336,7 +336,7 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     (
         "a run without GPUs",
         both(put("training.0.pool", "system"), put("training.0.nodes", 2), drop("training.0.storage")),
-        [("slipway:training[0].pool", "training-needs-gpus")],
+        [("slipway:training[0].processesPerNode", "training-processes")],
     ),
     (
         "a run larger than its pool",

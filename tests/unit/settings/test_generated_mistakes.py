@@ -65,7 +65,10 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     local["pools"][1].update(replacement="createFirst", amiRelease="1.36.1-20261105")
     local["pools"][1].update(labels={"example.com/rack": "r7"}, dedicated=True)
     local["pools"][1]["scaling"] = {"owner": "settings", "minNodes": 0}
-    local["training"][0].update(gpusPerNode=8, environment={"NCCL_DEBUG": "INFO"}, queue="main")
+    local["training"][0].update(gpusPerNode=8, processesPerNode=8, environment={"NCCL_DEBUG": "INFO"}, priority="high")
+    local["training"][0].update(launcher="torchrun", runner="job", minNodes=2, queue="main")
+    local["training"][0]["topology"] = {"level": "kubernetes.io/hostname", "required": False}
+    local["training"][0]["parallelism"] = {"replicas": 1, "shards": -1, "tensor": 4, "pipeline": 2, "schedule": "1F1B"}
     local["storage"][0].update(backupDays=0, finalBackup=False)
     local["storage"][0]["dataRepositories"][0]["autoExport"] = False
     key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
