@@ -59,8 +59,10 @@ def runs(
 ) -> list[Document]:
     """Training runs that fit their pools."""
     found = []
+    able = [pool for pool in pools if accelerators.instance(pool["instanceType"]).devices]
     for number in range(draw(st.integers(0, most))):
-        pool, team = draw(st.sampled_from(pools)), draw(st.sampled_from(teams))
+        # Most runs are on accelerators, on as many nodes as there are, with a file system where there is one.
+        pool, team = draw(st.sampled_from([*able, *able, *pools])), draw(st.sampled_from(teams))
         devices = accelerators.instance(pool["instanceType"]).devices
         here = [
             item["name"]
@@ -71,13 +73,13 @@ def runs(
             "name": f"run-{number}",
             "team": team["name"],
             "pool": pool["name"],
-            "nodes": draw(st.integers(1, pool["nodes"])),
+            "nodes": draw(st.sampled_from([pool["nodes"], draw(st.integers(1, pool["nodes"]))])),
             "gpusPerNode": draw(maybe(st.integers(1, devices))) if devices and pool.get("fabric") != "efa" else None,
             "image": draw(st.sampled_from(["slipway/trainer:0.1.0", f"t@sha256:{'0a' * 32}"])),
             "script": "workloads/trainer/main.py",
             "args": draw(maybe(st.lists(st.sampled_from(["--steps=1", "--quick"]), max_size=2))),
             "environment": draw(maybe(st.dictionaries(st.sampled_from(["A", "NCCL_DEBUG"]), word(), max_size=2))),
-            "storage": draw(st.sampled_from([None, *here])),
+            "storage": draw(st.sampled_from([*here, *here, None])),
             "mountPath": draw(st.sampled_from([None, "/shared", "/mnt/data"])),
             "maxHours": draw(maybe(st.integers(1, BLOCK_HOURS))),
             "maxRestarts": draw(maybe(st.integers(0, 100))),
@@ -97,7 +99,7 @@ def shapes(draw: Draw, run: Document, pool: Document) -> Document:
     processes = fixed or draw(st.integers(1, min(4, kind.vcpus)))
     runner = draw(st.sampled_from(["job", "trainer"]))
     mpi = runner == "trainer" and run["nodes"] > 1 and draw(st.booleans())
-    elastic = run["nodes"] > 1 and run["storage"] is not None and not mpi and draw(st.booleans())
+    elastic = run["nodes"] > 1 and run["storage"] is not None and not mpi and draw(st.sampled_from([True, True, False]))
     tensor = draw(st.sampled_from([n for n in (1, 2, 4, 8) if processes % n == 0]))
     open_one = draw(st.sampled_from(["shards", "replicas"]))
     degrees = {"replicas": 1, "shards": 1, open_one: -1, "tensor": tensor, "pipeline": 1}
