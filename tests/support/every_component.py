@@ -1,5 +1,7 @@
 """A program that builds every component of the kit at least once; the contract tests read what it declares."""
 
+from dataclasses import replace
+
 import pulumi
 
 from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
@@ -13,7 +15,7 @@ from tests.support.aws_components import Platform, aws_platform
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.serve import InferenceService, InferenceServiceArgs
 from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource
-from workloads.specs import ClaimMount, NodeShare, TrainingSpec
+from workloads.specs import ClaimMount, NodeShare, Runner, TrainingSpec
 
 SPEC = TrainingSpec(
     name="pretrain",
@@ -60,6 +62,8 @@ def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
         "scratch-directories", TeamDirectoriesArgs(storage=platform.lustre.outputs, teams=["research"]), opts
     )
     TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)
+    job = replace(SPEC, runner=Runner.TRAINER, max_restarts=10)
+    TrainingRun(job.run, TrainingRunArgs(spec=job, pool=platform.training.outputs), opts)
     BoundServiceAccount(
         "research-trainer",
         BoundServiceAccountArgs(identity=platform.identity.outputs, namespace=team.namespace),
