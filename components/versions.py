@@ -36,6 +36,15 @@ KSERVE_WEIGHTED_CANARY = (0, 21)
 Deployment: the weights (kserve#5912) and the readiness gate (kserve#5984) came after its tag."""
 
 
+KUEUE = "0.19.2"
+"""Kueue: API ``kueue.x-k8s.io/v1beta2`` (the fields of v1beta1 differ: ``cohort`` became ``cohortName``)."""
+
+JOBSET = "0.12.0"
+"""JobSet, the release that Trainer 2.3.0 and Kueue 0.19.2 are built against."""
+
+TRAINER = "2.3.0"
+"""Kubeflow Trainer: API ``trainer.kubeflow.org/v1alpha1``, which still changes between minor releases."""
+
 TRAINER_API = "trainer.kubeflow.org/v1alpha1"
 """Group and version of TrainJobs and their runtimes."""
 
@@ -95,6 +104,27 @@ CHARTS = MappingProxyType(
                     source="charts/ of the Go module github.com/kserve/kserve v0.20.0, read 2026-11-21",
                 )
                 for name in ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
+            ),
+            # renovate: datasource=docker depName=registry.k8s.io/kueue/charts/kueue
+            Chart(
+                name="kueue",
+                version=KUEUE,
+                repository="oci://registry.k8s.io/kueue/charts",
+                source="charts/ of the Go module sigs.k8s.io/kueue v0.19.2, read 2026-11-21",
+            ),
+            # renovate: datasource=docker depName=registry.k8s.io/jobset/charts/jobset
+            Chart(
+                name="jobset",
+                version=JOBSET,
+                repository="oci://registry.k8s.io/jobset/charts",
+                source="charts/ of the Go module sigs.k8s.io/jobset v0.12.0, read 2026-11-21",
+            ),
+            # renovate: datasource=docker depName=ghcr.io/kubeflow/charts/kubeflow-trainer
+            Chart(
+                name="kubeflow-trainer",
+                version=TRAINER,
+                repository="oci://ghcr.io/kubeflow/charts",
+                source="charts/ of the Go module github.com/kubeflow/trainer/v2 v2.3.0, read 2026-11-21",
             ),
         )
     }

@@ -22,9 +22,10 @@ from local.cluster.cloud_facts import CLUSTER
 from local.cluster.control_plane import ClusterSettings, ControlPlane
 from local.cluster.front import Front, admitted
 from local.cluster.informer import Informer
-from local.cluster.kserve import KServe
 from local.cluster.kube import Kube, KubeError
 from local.cluster.load_balancers import LoadBalancers, ServiceView, service_view
+from local.cluster.managers.managers import Managers
+from local.cluster.managers.releases import DeploymentView, deployment_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ClusterStatus
@@ -57,10 +58,11 @@ class Inside:
         self.addons = Addons(store, cluster, kube)
         self.access = Access(store, cluster, kube)
         self.volumes = Volumes(store, kube)
-        self.kserve = KServe(plane, kube)
+        self.managers = Managers(plane, kube)
+        self.deployments: Informer[DeploymentView] = Informer(kube, "/apis/apps/v1/deployments", deployment_view, wake)
         self.services: Informer[ServiceView] = Informer(kube, "/api/v1/services", service_view, wake)
         self.load_balancers = LoadBalancers(store, cluster, kube)
-        self._informers = (self.nodes, self.pods, self.namespaces, self.services)
+        self._informers = (self.nodes, self.pods, self.namespaces, self.services, self.deployments)
         self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
         self._access_lock = asyncio.Lock()
 
@@ -74,7 +76,7 @@ class Inside:
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
         await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
         await self.load_balancers.reconcile(self.services.items)
-        await self.kserve.reconcile(self.namespaces.items, self.pods.items.values())
+        await self.managers.reconcile(self.deployments.items.values(), self.pods.items.values())
 
     async def sync_access(self) -> None:
         """Bring the role bindings up to date; also before a token is accepted."""

@@ -31,10 +31,10 @@ from local.cluster.executables import executables
 from local.cluster.files import private_directory, write_private
 from local.cluster.http_server import HttpRequest, HttpResponse, HttpServer, json_response
 from local.cluster.identity import ProcessIdentity, resident_mib
-from local.cluster.kserve import kserve_sources
 from local.cluster.kubeconfigs import write_certificate_kubeconfig
 from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import hold
+from local.cluster.managers.managers import sources_of
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ProcessStatus, Status
 from local.cluster.tunnel import Tunnel
@@ -60,7 +60,7 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel", "aws")
         self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
-        self._charts = ChartMirror(kserve_sources)
+        self._charts = ChartMirror(sources_of)
         # A connection of its own: the reconciler learns of changes that other connections make.
         self._calls = SqliteStore(paths.account)
         self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)

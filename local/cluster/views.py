@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from local.cluster.kube import Document
 from local.cluster.machines import DEVICE_RESOURCES
 from local.cluster.nodes import NODE_GROUP_LABEL
-from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
+from local.cluster.stages import HOLD_ANNOTATION, VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class PodView:
     """Label ``app``, by which the CSI driver's node plugin is known: it shares the other one with its controller."""
     claims: tuple[str, ...]
     mounted: bool
+    waits_for: str = ""
+    """The process of the supervisor that holds it; "" once that is ready, or if there is none."""
 
 
 def node_view(node: Document) -> NodeView:
@@ -80,4 +82,5 @@ def pod_view(pod: Document) -> PodView:
             volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume
         ),
         mounted=annotations.get(VOLUMES_ANNOTATION) == VOLUMES_MOUNTED,
+        waits_for=annotations.get(HOLD_ANNOTATION, ""),
     )

@@ -33,6 +33,9 @@ def _module(name: str) -> GoModule:
         ("kubernetes", "k8s.io/kubernetes", TOOLS["kube-apiserver"].version),
         ("kwok", "sigs.k8s.io/kwok", TOOLS["kwok"].version),
         ("kserve", "github.com/kserve/kserve", TOOLS["kserve-manager"].version),
+        ("kueue", "sigs.k8s.io/kueue", TOOLS["kueue-manager"].version),
+        ("jobset", "sigs.k8s.io/jobset", TOOLS["jobset-manager"].version),
+        ("trainer", "github.com/kubeflow/trainer/v2", TOOLS["trainer-manager"].version),
     ],
 )
 def test_the_versions_that_we_show_are_those_of_the_go_modules(module: str, go_module: str, version: str) -> None:

@@ -1,0 +1,207 @@
+"""One manager of one cluster: started, configured, given its webhooks, and ended, as its release comes and goes.
+
+The release's Deployment is a stand-in; its pods become ready once the manager answers here and its webhooks are
+registered, so that whoever waits for the release (Helm does) finds a controller that works.
+"""
+
+import asyncio
+import base64
+import logging
+from collections.abc import Collection, Iterable
+
+import httpx2
+import yaml
+
+from local.cluster.certificates import Authority, Pair
+from local.cluster.children import Child, ChildSpec
+from local.cluster.control_plane import ControlPlane
+from local.cluster.files import private_directory, write_private
+from local.cluster.kube import Kube
+from local.cluster.managers import webhooks
+from local.cluster.managers.declaration import (
+    CONFIGURATION_FILE,
+    CertificateSecret,
+    ConfigurationError,
+    Manager,
+    Release,
+    Site,
+)
+from local.cluster.managers.releases import DeploymentView, read, wanted
+from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.stages import HOLD_ANNOTATION
+from local.cluster.views import PodView
+from local.toolchain.toolchain import Toolchain
+
+_LOG = logging.getLogger(__name__)
+_PORTS = ("metrics", "webhook", "probe")
+_HOSTS = (LOOPBACK, "localhost")
+
+
+class RunningManager:
+    """Runs ``manager`` for one cluster."""
+
+    def __init__(self, manager: Manager, plane: ControlPlane, kube: Kube) -> None:
+        self._manager = manager
+        self._plane = plane
+        self._kube = kube
+        self._child: Child | None = None
+        self._deployment: DeploymentView | None = None
+        self._release: Release | None = None
+        """What the child was started for."""
+        self._registered: str | None = None
+        """The webhooks that are there, as the release renders them; None: an earlier supervisor may have left some."""
+        self._refused = ""
+
+    async def reconcile(self, deployments: Collection[DeploymentView], pods: Iterable[PodView]) -> None:
+        """One pass.
+
+        Raises:
+            local.toolchain.errors.ToolchainError: the manager is not in the toolchain.
+        """
+        deployment = wanted(self._manager, deployments)
+        if deployment is None:
+            await self._end()
+            return
+        held = [pod for pod in pods if pod.waits_for == self._manager.executable and pod.node and not pod.deleting]
+        if self._child is None or held or deployment != self._deployment:
+            try:
+                await self._follow(deployment)
+            except ConfigurationError as error:
+                # A pod of it would crash and start again until somebody mends the release.
+                self._say_once(str(error))
+                return
+        if self._child is None or await self._child.ready():
+            return
+        await self._register()
+        for pod in held:
+            released = {"metadata": {"annotations": {HOLD_ANNOTATION: None}}}
+            await self._kube.patch(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}", released)
+
+    async def _follow(self, deployment: DeploymentView) -> None:
+        """Starts the manager, or starts it anew when its release has changed."""
+        release = await read(self._manager, deployment, self._kube)
+        self._deployment = deployment
+        if self._child is not None and release == self._release:
+            return
+        spec = await asyncio.to_thread(self._prepare, release)
+        if self._child is not None:
+            await self._plane.end_controller(self._child)
+        self._release, self._refused = release, ""
+        if self._manager.secret is not None:
+            # It hands its certificate to its webhooks before it answers anything.
+            await self._publish(self._manager.secret(release))
+            await self._register()
+        self._child = self._plane.run_controller(spec)
+        _LOG.info("cluster %s: %s starts", self._plane.name, self._manager.executable)
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        self._release = self._deployment = None
+        if self._registered != "":
+            await webhooks.remove(self._kube, self._manager.executable)
+            self._registered = ""
+        if child is not None:
+            await self._plane.end_controller(child)
+            _LOG.info("cluster %s: %s is gone", self._plane.name, self._manager.executable)
+
+    def _say_once(self, problem: str) -> None:
+        if problem != self._refused:
+            _LOG.error("cluster %s: %s", self._plane.name, problem)
+        self._refused = problem
+
+    def _site(self) -> Site:
+        short = self._manager.short
+        book = PortBook(self._plane.directory / "ports.json")
+        known = {port: book.known().get(f"{short}-{port}", 0) for port in _PORTS}
+        if self._child is None:
+            # Those of a living manager are not free, and it keeps them.
+            reserved = book.reserve(*(f"{short}-{port}" for port in _PORTS))
+            known = {port: reserved[f"{short}-{port}"] for port in _PORTS}
+        return Site(directory=private_directory(self._plane.directory / short), ports=known)
+
+    def _certificate(self, release: Release) -> tuple[Authority, Pair]:
+        """What the webhooks' server shows, and who signed it."""
+        directory, file_name = self._plane.directory / "pki", f"{self._manager.short}-webhook"
+        if self._manager.secret is None:
+            authority = Authority(directory, self._plane.name)
+            return authority, authority.server(file_name, _HOSTS)
+        secret = self._manager.secret(release)
+        # Its key goes into a Secret: it must not be the one that signs certificates of users.
+        authority = Authority(directory / f"{file_name}-{secret.host}", secret.authority, rotated=True)
+        return authority, authority.server(file_name, (*_HOSTS, secret.host))
+
+    def _prepare(self, release: Release) -> ChildSpec:
+        manager, plane = self._manager, self._plane
+        executable = Toolchain.load([manager.executable]).path(manager.executable)
+        site = self._site()
+        _, pair = self._certificate(release)
+        write_private(site.certificates / "tls.crt", pair.certificate.read_text())
+        write_private(site.certificates / "tls.key", pair.key.read_text())
+        launch = manager.launch(release, site)
+        arguments = [str(executable), *launch.arguments]
+        if launch.configuration is not None:
+            file = site.directory / CONFIGURATION_FILE
+            write_private(file, yaml.safe_dump(launch.configuration, sort_keys=False))
+            arguments.append(f"--config={file}")
+        return ChildSpec(
+            name=manager.executable,
+            cluster=plane.name,
+            arguments=arguments,
+            log=plane.directory / "logs" / f"{manager.executable}.log",
+            ports={f"{manager.short}-{port}": number for port, number in site.ports.items()},
+            healthy=lambda: _health(f"http://{site.address('probe')}/readyz"),
+            environment={
+                "HOME": str(site.directory),
+                "TMPDIR": str(site.directory),
+                "PATH": "/usr/bin:/bin",
+                "KUBECONFIG": str(plane.directory / "admin.kubeconfig"),
+                "POD_NAMESPACE": release.namespace,
+            },
+        )
+
+    async def _publish(self, secret: CertificateSecret) -> None:
+        release = self._release
+        if release is None:
+            return
+        authority, pair = await asyncio.to_thread(self._certificate, release)
+        files = {
+            "ca.crt": authority.pair.certificate, "ca.key": authority.pair.key,
+            "tls.crt": pair.certificate, "tls.key": pair.key,
+        }  # fmt: skip
+        data = {name: base64.b64encode(path.read_bytes()).decode() for name, path in files.items()}
+        path = f"/api/v1/namespaces/{release.namespace}/secrets"
+        if await self._kube.patch(f"{path}/{secret.name}", {"data": data}) is None:
+            document = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret.name}, "data": data}
+            await self._kube.create(path, document)
+
+    async def _register(self) -> None:
+        release = self._release
+        if release is None:
+            return
+        manager = self._manager
+        text = release.webhooks
+        if manager.webhook_manifests is not None:
+            sources = await asyncio.to_thread(manager.sources)
+            text = (sources / manager.webhook_manifests).read_text()
+        if self._registered == text:
+            return
+        authority, _ = await asyncio.to_thread(self._certificate, release)
+        bundle = base64.b64encode(authority.pem.encode()).decode()
+        port = self._site_port()
+        for name, path in release.conversions:
+            patch = webhooks.conversion(path, port, bundle, manager.executable)
+            await webhooks.convert(self._kube, name, patch)
+        await webhooks.register(self._kube, manager.executable, webhooks.configurations(text, port, bundle))
+        self._registered = text
+
+    def _site_port(self) -> int:
+        return PortBook(self._plane.directory / "ports.json").known()[f"{self._manager.short}-webhook"]
+
+
+async def _health(url: str) -> str:
+    try:
+        async with httpx2.AsyncClient(trust_env=False, timeout=3.0) as client:
+            answer = await client.get(url)
+    except httpx2.TransportError as error:
+        return f"does not answer: {error or type(error).__name__}"
+    return "" if answer.is_success else f"not healthy: {answer.text[:120]}"
