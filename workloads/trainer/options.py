@@ -18,35 +18,48 @@ from workloads.trainer.sizes import SIZES
 from workloads.trainer.state import ExitCode
 
 
-def option(default: Any, text: str) -> Any:
-    """A field with its help."""
-    return field(default=default, metadata={"help": text})
+def told(text: str) -> dict[str, str]:
+    """What `--help` says of a field."""
+    return {"help": text}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelOptions:
     """Which model."""
 
-    model: str = option("tiny", f"its size: {', '.join(SIZES)} (workloads/trainer/sizes.py)")
-    context: int = option(0, "tokens per sequence; 0: what the size says")
-    tied: bool = option(False, "use the embedding as head too; not with --tensor or --pipeline")
-    dropout: float = option(0.0, "share of a layer's output that is dropped")
-    lora_rank: int = option(0, "train adapters of this rank beside frozen weights; 0: train the weights")
-    lora_alpha: float = option(16.0, "adapters count alpha / rank")
-    start_from: str = option("", "folder of a checkpoint whose weights to start from (fine-tuning), not its position")
+    model: str = field(default="tiny", metadata=told(f"its size: {', '.join(SIZES)} (workloads/trainer/sizes.py)"))
+    context: int = field(default=0, metadata=told("tokens per sequence; 0: what the size says"))
+    tied: bool = field(default=False, metadata=told("use the embedding as head too; not with --tensor or --pipeline"))
+    dropout: float = field(default=0.0, metadata=told("share of a layer's output that is dropped"))
+    lora_rank: int = field(
+        default=0, metadata=told("train adapters of this rank beside frozen weights; 0: train the weights")
+    )
+    lora_alpha: float = field(default=16.0, metadata=told("adapters count alpha / rank"))
+    start_from: str = field(
+        default="", metadata=told("folder of a checkpoint whose weights to start from (fine-tuning), not its position")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
     """Which text, and how it becomes batches."""
 
-    corpus: str = option("reference", "reference, python, packages, a text file, or a folder of text files")
-    data: str = option("", "folder of the token files, made when they are not there; empty: `data` in --directory")
-    tokenizer: Tokenizer = option(Tokenizer.BPE, "bpe, trained on the text, or bytes")
-    vocabulary: int = option(1024, "tokens of the bpe tokenizer")
-    validation_share: float = option(0.05, "share of the text that is kept for validation")
-    batch: int = option(12, "sequences per step in the whole run, whatever the number of processes")
-    micro_batch: int = option(4, "sequences that a process computes at once, at most; more accumulate gradients")
+    corpus: str = field(
+        default="reference", metadata=told("reference, python, packages, a text file, or a folder of text files")
+    )
+    data: str = field(
+        default="",
+        metadata=told("folder of the token files, made when they are not there; empty: `data` in --directory"),
+    )
+    tokenizer: Tokenizer = field(default=Tokenizer.BPE, metadata=told("bpe is trained on the text"))
+    vocabulary: int = field(default=1024, metadata=told("tokens of the bpe tokenizer"))
+    validation_share: float = field(default=0.05, metadata=told("share of the text that is kept for validation"))
+    batch: int = field(
+        default=12, metadata=told("sequences per step in the whole run, whatever the number of processes")
+    )
+    micro_batch: int = field(
+        default=4, metadata=told("sequences that a process computes at once, at most; more accumulate gradients")
+    )
 
     @property
     def recipe(self) -> Recipe:
@@ -63,43 +76,58 @@ class DataOptions:
 class LearningOptions:
     """How it learns: AdamW, a linear warm-up, then half a cosine."""
 
-    steps: int = option(100, "optimizer steps of the whole run, over all attempts")
-    learning_rate: float = option(3e-3, "at its highest")
-    final_share: float = option(0.1, "share of the learning rate that is left at the end")
-    warmup: int = option(10, "steps until the learning rate is at its highest")
-    weight_decay: float = option(0.1, "of matrices; norms are not decayed")
-    beta1: float = option(0.9, "AdamW's memory of gradients")
-    beta2: float = option(0.95, "AdamW's memory of their squares")
-    clip: float = option(1.0, "highest norm of the gradients of the whole model; 0: no limit")
-    seed: int = option(1, "of first weights, data order and dropout")
+    steps: int = field(default=100, metadata=told("optimizer steps of the whole run, over all attempts"))
+    learning_rate: float = field(default=3e-3, metadata=told("at its highest"))
+    final_share: float = field(default=0.1, metadata=told("share of the learning rate that is left at the end"))
+    warmup: int = field(default=10, metadata=told("steps until the learning rate is at its highest"))
+    weight_decay: float = field(default=0.1, metadata=told("of matrices; norms are not decayed"))
+    beta1: float = field(default=0.9, metadata=told("AdamW's memory of gradients"))
+    beta2: float = field(default=0.95, metadata=told("AdamW's memory of their squares"))
+    clip: float = field(default=1.0, metadata=told("highest norm of the gradients of the whole model; 0: no limit"))
+    seed: int = field(default=1, metadata=told("of first weights, data order and dropout"))
 
 
 @dataclass(frozen=True, kw_only=True)
 class ComputeOptions:
     """On what, in which numbers, and what to trade memory for."""
 
-    device: Device = option(Device.AUTO, "auto (a GPU when there is one), cpu or cuda")
-    precision: Precision = option(Precision.FP32, "fp32, bf16, or float8 (bf16 with float8 products; needs torchao)")
-    recompute: Recompute = option(Recompute.NOTHING, "activations computed again in the backward: nothing, cheap, all")
-    offload: bool = option(False, "keep weights and optimizer state in the host's memory (GPUs, sharded runs)")
-    compile: bool = option(False, "compile the layers: slow start, fast steps")
-    deterministic: bool = option(False, "refuse operations that are not repeatable on GPUs (CPUs always repeat)")
+    device: Device = field(default=Device.AUTO, metadata=told("auto: a GPU when there is one"))
+    precision: Precision = field(
+        default=Precision.FP32, metadata=told("float8 is bf16 with float8 products; it needs a GPU and torchao")
+    )
+    recompute: Recompute = field(
+        default=Recompute.NOTHING, metadata=told("activation checkpointing: what is computed again in the backward")
+    )
+    offload: bool = field(
+        default=False, metadata=told("keep weights and optimizer state in the host's memory (GPUs, sharded runs)")
+    )
+    compile: bool = field(default=False, metadata=told("compile the layers: slow start, fast steps"))
+    deterministic: bool = field(
+        default=False, metadata=told("refuse operations that are not repeatable on GPUs (CPUs always repeat)")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions:
     """What is written, shown and watched."""
 
-    directory: str = option("", "of checkpoints and metrics.jsonl; empty: $SLIPWAY_CHECKPOINTS, or runs/<model>")
-    checkpoint_every: int = option(0, "steps between checkpoints; 0: Young-Daly from their cost and --mtbf-hours")
-    mtbf_hours: float = option(3.0, "mean time between failures of the whole run")
-    keep: int = option(3, "complete checkpoints that stay")
-    evaluate_every: int = option(0, "steps between validations; 0: once, at the end")
-    evaluation_batches: int = option(4, "batches of a validation; 0: none")
-    metrics_port: int = option(0, "of the Prometheus endpoint; 0: none")
-    grace_seconds: float = option(30.0, "from SIGTERM to SIGKILL; a checkpoint is written in between")
-    hang_seconds: float = option(600.0, "without a finished step until the process ends itself; 0: never")
-    profile: bool = option(False, "write a trace of steps 3 to 5 of each process into the directory (torch.profiler)")
+    directory: str = field(
+        default="", metadata=told("of checkpoints and metrics.jsonl; empty: $SLIPWAY_CHECKPOINTS, or runs/<model>")
+    )
+    checkpoint_every: int = field(
+        default=0, metadata=told("steps between checkpoints; 0: Young-Daly from their cost and --mtbf-hours")
+    )
+    mtbf_hours: float = field(default=3.0, metadata=told("mean time between failures of the whole run"))
+    keep: int = field(default=3, metadata=told("complete checkpoints that stay"))
+    evaluate_every: int = field(default=0, metadata=told("steps between validations; 0: once, at the end"))
+    evaluation_batches: int = field(default=4, metadata=told("batches of a validation; 0: none"))
+    metrics_port: int = field(default=0, metadata=told("of the Prometheus endpoint; 0: none"))
+    grace_seconds: float = field(
+        default=30.0, metadata=told("from SIGTERM to SIGKILL; a checkpoint is written in between")
+    )
+    hang_seconds: float = field(
+        default=600.0, metadata=told("without a finished step until the process ends itself; 0: never")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +165,7 @@ PARALLELISM_HELP = {
     "shards": "processes over which FSDP2 cuts weights and optimizer state; -1: what is left",
     "tensor": "processes over which each matrix is cut; all on one node",
     "pipeline": "stages into which the layers are cut",
-    "schedule": "order of a pipeline's micro-batches: 1F1B or GPipe",
+    "schedule": "order of a pipeline's micro-batches",
 }
 
 
@@ -162,7 +190,10 @@ def parse(arguments: list[str], description: str) -> Options:
     """Options of a command line; a word that is wrong ends the process with one clear line."""
     found = vars(parser(description).parse_args(arguments))
     return Options(
-        **{name: section(**{each.name: found[each.name] for each in fields(section)}) for name, section in SECTIONS.items()}
+        **{
+            name: section(**{each.name: found[each.name] for each in fields(section)})
+            for name, section in SECTIONS.items()
+        }
     )
 
 
@@ -177,7 +208,9 @@ def _add(group: "argparse._ArgumentGroup", each: "Field[Any]") -> None:
         return
     kind = type(each.default)
     convert = partial(_member, kind) if issubclass(kind, StrEnum) else kind
-    group.add_argument(flag, type=convert, default=each.default, help=shown, metavar=_METAVARS.get(kind, "NAME"))
+    group.add_argument(
+        flag, type=convert, default=each.default, help=shown, metavar=_METAVARS.get(kind) or "|".join(kind)
+    )
 
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
