@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,8 @@ class Recipe:
     tokenizer: Tokenizer = Tokenizer.BPE
     vocabulary: int = 1024
     """Of the byte-pair encoding; bytes have 257 tokens, rounded up."""
+    tokenizer_file: str = ""
+    """Use this tokenizer.json instead of training one: that of the model which is fine-tuned."""
     validation_share: float = 0.05
     """Share of the text that is kept apart."""
 
@@ -53,6 +56,8 @@ class Recipe:
     def key(self) -> str:
         """Name of the folder: what it is made from, and a hash of all of it."""
         content = {**asdict(self), "origin": origin(self.corpus), "format": FORMAT}
+        if self.tokenizer_file:
+            content["tokenizer_file"] = hashlib.sha256(Path(self.tokenizer_file).read_bytes()).hexdigest()
         digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
         return f"{Path(self.corpus).name}-{self.tokenizer}-{digest}"
 
@@ -176,6 +181,17 @@ def _tokenizer(draft: Path, recipe: Recipe, texts: Sequence[str]) -> tuple[int, 
     if recipe.tokenizer is Tokenizer.BYTES:
         return _rounded(BYTES + 1), lambda text: [*text.encode(), BYTES]
     from tokenizers import Tokenizer as Encoder  # noqa: PLC0415  (bytes need no library)
+
+    encoder = Encoder.from_file(recipe.tokenizer_file) if recipe.tokenizer_file else _trained(recipe, texts)
+    encoder.save(str(draft / "tokenizer.json"))
+    if (end := encoder.token_to_id(END)) is None:
+        raise OSError(f"{recipe.tokenizer_file} has no token {END}: take the tokenizer.json of a run of this trainer")
+    size = encoder.get_vocab_size() if recipe.tokenizer_file else recipe.vocabulary
+    return _rounded(size), lambda text: [*encoder.encode(text).ids, end]
+
+
+def _trained(recipe: Recipe, texts: Sequence[str]) -> Any:
+    from tokenizers import Tokenizer as Encoder  # noqa: PLC0415  (as above)
     from tokenizers import decoders, models, pre_tokenizers, trainers  # noqa: PLC0415
 
     encoder = Encoder(models.BPE())
@@ -188,9 +204,7 @@ def _tokenizer(draft: Path, recipe: Recipe, texts: Sequence[str]) -> tuple[int, 
         show_progress=False,
     )
     encoder.train_from_iterator(texts, trainer)
-    encoder.save(str(draft / "tokenizer.json"))
-    end = encoder.token_to_id(END)
-    return _rounded(recipe.vocabulary), lambda text: [*encoder.encode(text).ids, end]
+    return encoder
 
 
 def _rounded(vocabulary: int) -> int:

@@ -18,12 +18,8 @@ def wrong_with(options: Options, *, processes: int, processes_per_node: int) -> 
     if found:
         return found
     size, shape = SIZES[options.model.model](), options.parallelism.resolved(processes)
-    return [
-        *_batches(options, shape),
-        *_tensor(options, size, shape),
-        *_pipeline(options, size, shape),
-        *_adapters(options),
-    ]
+    rules = (_batches, _tensor, _pipeline, _adapters)
+    return [problem for rule in rules for problem in rule(options, size, shape)]
 
 
 def _values(options: Options) -> Iterator[str]:
@@ -59,12 +55,12 @@ def _values(options: Options) -> Iterator[str]:
     if not 0 <= run.metrics_port < 2**16:
         yield f"--metrics-port {run.metrics_port}: must be 0 (none) or a port up to 65535"
     if data.tokenizer is Tokenizer.BPE and data.vocabulary < LOWEST_VOCABULARY:
-        yield f"--vocabulary {data.vocabulary}: must be at least {LOWEST_VOCABULARY}, all bytes and the end of a document"
+        yield f"--vocabulary {data.vocabulary}: must be at least {LOWEST_VOCABULARY} (bytes and end of document)"
     if compute.offload and options.parallelism.shards == 1:
         yield "--offload keeps shards in the host's memory, and --shards is 1: use more shards, or leave it out"
 
 
-def _batches(options: Options, shape: Parallelism) -> Iterator[str]:
+def _batches(options: Options, _size: Size, shape: Parallelism) -> Iterator[str]:
     batch = options.data.batch
     if batch % shape.data:
         multiples = f"{batch // shape.data * shape.data or shape.data} or {(batch // shape.data + 1) * shape.data}"
@@ -75,7 +71,7 @@ def _batches(options: Options, shape: Parallelism) -> Iterator[str]:
     elif batch // shape.data < shape.pipeline:
         yield (
             f"--batch {batch} gives each of {shape.data} pipelines {batch // shape.data} sequences, fewer than its "
-            f"{shape.pipeline} stages, and each stage needs a micro-batch: choose at least {shape.data * shape.pipeline}"
+            f"{shape.pipeline} stages, which need a micro-batch each: choose at least {shape.data * shape.pipeline}"
         )
 
 
@@ -102,11 +98,15 @@ def _pipeline(options: Options, size: Size, shape: Parallelism) -> Iterator[str]
         yield f"--tied with --pipeline {shape.pipeline}: embedding and head are on different stages; use --no-tied"
 
 
-def _adapters(options: Options) -> Iterator[str]:
-    model, shape = options.model, options.parallelism
-    if model.lora_rank and not model.start_from:
-        yield f"--lora-rank {model.lora_rank} trains beside weights that exist: name their checkpoint with --start-from"
-    if model.lora_rank and shape.tensor > 1:
-        yield f"--lora-rank {model.lora_rank} with --tensor {shape.tensor}: adapters are not cut; use shards or replicas"
-    if model.lora_rank and options.compute.precision is Precision.FLOAT8:
+def _adapters(options: Options, _size: Size, shape: Parallelism) -> Iterator[str]:
+    model, data = options.model, options.data
+    if model.start_from and data.tokenizer is Tokenizer.BPE and not data.tokenizer_file:
+        yield "--start-from without --tokenizer-file: name the tokenizer.json of that model, beside its token files"
+    if not model.lora_rank:
+        return
+    if not model.start_from:
+        yield f"--lora-rank {model.lora_rank} trains beside weights that exist: name a checkpoint with --start-from"
+    if shape.tensor > 1:
+        yield f"--lora-rank {model.lora_rank} with --tensor {shape.tensor}: adapters are not cut; use shards"
+    if options.compute.precision is Precision.FLOAT8:
         yield "--lora-rank with --precision float8 is not offered: use bf16"

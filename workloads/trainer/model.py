@@ -160,7 +160,6 @@ class Decoder(nn.Module):
         return logits
 
 
-@torch.no_grad()
 def initialise(model: Decoder, seed: int) -> None:
     """Draw every parameter from a generator of its own, seeded by ``seed`` and its name.
 
@@ -169,10 +168,16 @@ def initialise(model: Decoder, seed: int) -> None:
     """
     for name, parameter in model.named_parameters():
         if parameter.ndim == 1:
-            parameter.fill_(1.0)
+            nn.init.ones_(parameter)
             continue
-        digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-        generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
         feeds_residual = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
         std = WEIGHT_STD / math.sqrt(2 * model.size.layers) if feeds_residual else WEIGHT_STD
-        parameter.normal_(0.0, std, generator=generator)
+        draw(parameter, name, seed, std)
+
+
+@torch.no_grad()
+def draw(parameter: nn.Parameter, name: str, seed: int, std: float) -> None:
+    """Fill ``parameter`` with normal numbers that depend on ``seed`` and ``name`` only."""
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+    parameter.normal_(0.0, std, generator=generator)

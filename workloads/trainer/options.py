@@ -52,6 +52,7 @@ class DataOptions:
         metadata=told("folder of the token files, made when they are not there; empty: `data` in --directory"),
     )
     tokenizer: Tokenizer = field(default=Tokenizer.BPE, metadata=told("bpe is trained on the text"))
+    tokenizer_file: str = field(default="", metadata=told("tokenizer.json of the model that is fine-tuned"))
     vocabulary: int = field(default=1024, metadata=told("tokens of the bpe tokenizer"))
     validation_share: float = field(default=0.05, metadata=told("share of the text that is kept for validation"))
     batch: int = field(
@@ -68,6 +69,7 @@ class DataOptions:
             corpus=self.corpus,
             tokenizer=self.tokenizer,
             vocabulary=self.vocabulary,
+            tokenizer_file=self.tokenizer_file,
             validation_share=self.validation_share,
         )
 

@@ -53,11 +53,6 @@ class World:
         return self.stage == self.parallelism.pipeline - 1
 
     @property
-    def counts_loss(self) -> bool:
-        """Whether this process's loss goes into the run's: one per tensor group, in the last stage."""
-        return self.last_stage and self._place("tensor") == 0
-
-    @property
     def sharded(self) -> bool:
         """Whether FSDP2 holds the parameters: always, but in one process and in plain DDP."""
         return self.parallelism.world_size > self.parallelism.replicas
@@ -69,12 +64,14 @@ class World:
         start = self.stage * share + min(self.stage, more)
         return range(start, start + share + (self.stage < more))
 
-    def total(self, *values: Tensor) -> list[float]:
-        """Sums over all processes, in fp64; the one wait for the device in a step."""
-        together = torch.stack([value.detach().to(torch.float64).reshape(()) for value in values])
+    def total_loss(self, loss: Tensor) -> float:
+        """The run's loss from each process's: summed in fp64, each part once. Waits for the device."""
+        # One process per tensor group, in the last stage; the others hold the same number or none.
+        counts = self.stage == self.parallelism.pipeline - 1 and self._place("tensor") == 0
+        total = loss.detach().to(torch.float64) * counts
         if self.size > 1:
-            dist.all_reduce(together)
-        return cast("list[float]", together.tolist())
+            dist.all_reduce(total)
+        return total.item()
 
     def _place(self, axis: str) -> int:
         return self.mesh.get_local_rank(axis)

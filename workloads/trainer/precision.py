@@ -44,6 +44,13 @@ def fsdp_policy(precision: Precision) -> Any:
     return MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
 
 
+def offload_policy(*, offload: bool) -> Any:
+    """Whether FSDP2 keeps shards, gradients and optimizer state in the host's memory."""
+    from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy  # noqa: PLC0415  (as above)
+
+    return CPUOffloadPolicy() if offload else OffloadPolicy()
+
+
 def computing(precision: Precision, world: "World") -> AbstractContextManager[Any]:
     """What surrounds forward and loss: autocast, where FSDP2 does not cast already."""
     if precision is Precision.FP32 or world.sharded:
