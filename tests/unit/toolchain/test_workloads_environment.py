@@ -160,6 +160,12 @@ def test_only_packages_that_it_can_reach_decide_where_it_lies(tmp_path: Path) ->
     assert key(tmp_path, LOCK.replace('"0.14.0"', '"0.15.0"')) == before, "ruff is of another group"
 
 
+def test_every_checkout_with_the_same_lock_finds_the_same_one(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    assert key(tmp_path / "here", LOCK) == key(tmp_path / "there", LOCK)
+
+
 def test_a_lock_file_without_the_group_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ToolchainError, match="has no dependency group workloads-test"):
         key(tmp_path, LOCK.replace("workloads-test", "other"))
