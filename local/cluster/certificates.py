@@ -60,6 +60,10 @@ class Authority:
         """A client certificate: Kubernetes reads the common name as the user, organizations as groups."""
         return self._issue(file_name, user, groups, ())
 
+    def node(self, file_name: str, node: str, hosts: Sequence[str]) -> Pair:
+        """A kubelet's certificate, client and server in one; its user is one that the Node authorizer knows."""
+        return self._issue(file_name, f"system:node:{node}", ("system:nodes",), hosts)
+
     def _issue(self, file_name: str, common_name: str, groups: Sequence[str], hosts: Sequence[str]) -> Pair:
         pair = Pair(self._directory / f"{file_name}.crt", self._directory / f"{file_name}.key")
         if pair.certificate.exists() and pair.key.exists():

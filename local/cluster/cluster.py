@@ -28,6 +28,7 @@ from local.cluster.managers.managers import Managers
 from local.cluster.managers.releases import DeploymentView, deployment_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.process_nodes import ProcessNodes
 from local.cluster.status import ClusterStatus
 from local.cluster.views import NodeView, PodView, node_view, pod_view
 from local.cluster.volumes import Volumes
@@ -60,6 +61,7 @@ class Inside:
         self.volumes = Volumes(store, kube)
         self.managers = Managers(plane, kube)
         self.deployments: Informer[DeploymentView] = Informer(kube, "/apis/apps/v1/deployments", deployment_view, wake)
+        self.process_nodes = ProcessNodes(store, plane)
         self.services: Informer[ServiceView] = Informer(kube, "/api/v1/services", service_view, wake)
         self.load_balancers = LoadBalancers(store, cluster, kube)
         self._informers = (self.nodes, self.pods, self.namespaces, self.services, self.deployments)
@@ -73,6 +75,7 @@ class Inside:
         await self.sync_access()
         await self.addons.reconcile()
         await self.groups.reconcile(ClusterView(self.nodes.items, self.pods.items))
+        await self.process_nodes.reconcile(self.nodes.items)
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
         await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
         await self.load_balancers.reconcile(self.services.items)

@@ -75,6 +75,11 @@ class ControlPlane:
         self.server = ""
 
     @property
+    def service_cidr(self) -> str:
+        """Addresses of Services."""
+        return self._settings.service_cidr
+
+    @property
     def _record(self) -> Path:
         return self.directory / "processes.json"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from local.cluster.kube import Document
 from local.cluster.machines import DEVICE_RESOURCES
-from local.cluster.nodes import NODE_GROUP_LABEL
+from local.cluster.nodes import ADDRESS_ANNOTATION, NODE_GROUP_LABEL, is_process_node
 from local.cluster.stages import HOLD_ANNOTATION, VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 
 
@@ -20,6 +20,10 @@ class NodeView:
     uid: str
     devices: Mapping[str, str]
     """Extended resources in its capacity."""
+    process: bool = False
+    """An agent runs its pods as processes, instead of KWOK."""
+    address: str = ""
+    """Private address of the instance."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ def node_view(node: Document) -> NodeView:
         node_group=(meta.get("labels") or {}).get(NODE_GROUP_LABEL, ""),
         instance_id=provider.rpartition("/")[2],
         uid=meta.get("uid", ""),
+        process=is_process_node(meta.get("labels") or {}),
+        address=(meta.get("annotations") or {}).get(ADDRESS_ANNOTATION, ""),
         devices={name: capacity[name] for name in sorted(set(DEVICE_RESOURCES.values())) if name in capacity},
     )
 

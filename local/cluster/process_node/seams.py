@@ -36,6 +36,8 @@ class NodeSettings:
     """This node's own state: pods, logs, sockets. Survives the agent."""
     cluster_directory: Path
     """The cluster's directory, which all its process nodes share (network helper, Lustre file systems)."""
+    file_systems: Path = Path()
+    """Directories that stand for Lustre file systems, by id; all clusters of the environment share them."""
     address: str = ""
     """The instance's private IPv4 address: ``status.hostIP`` of its pods."""
     service_cidr: str = "172.20.0.0/16"
