@@ -32,6 +32,7 @@ MAKE_SECONDS: Final = 150
 _PROJECT: Final = "slipway"
 _WHOLE: Final = ".slipway-complete"
 _KEY_LENGTH: Final = 16
+_SYSTEM_CERTIFICATES: Final = ("UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 _MIB: Final = 1 << 20
 _NO_SPACE: Final = ("No space left on device", "os error 28", "Disk quota exceeded")
 _NO_NETWORK: Final = (
@@ -88,12 +89,7 @@ def make(*, tick: Callable[[], None]) -> Path:
     Raises:
         ToolchainError: uv is missing, the disk is too small, or uv failed.
     """
-    uv = shutil.which("uv")
-    if uv is None:
-        raise ToolMissingError(
-            "uv is needed to make the workloads' Python environment, and there is no `uv` on PATH",
-            "install uv (https://docs.astral.sh/uv), then run the same command again",
-        )
+    uv = _uv()
     prefix = location()
     _check_disk(prefix, uv)
     prefix.mkdir(parents=True, exist_ok=True)
@@ -102,11 +98,26 @@ def make(*, tick: Callable[[], None]) -> Path:
     log = log_path()
     variables = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     variables |= {"UV_PROJECT_ENVIRONMENT": str(prefix), "UV_PYTHON": _interpreter(), "NO_COLOR": "1"}
+    for name in _SYSTEM_CERTIFICATES:
+        # As in the Makefile: sites behind an inspecting proxy have their own CA in the system store.
+        variables.setdefault(name, "1")
     status = run_logged(command, cwd=ROOT, environment=variables, log=log, tick=tick)
     if status != 0:
         raise _explain(status, log)
     (prefix / _WHOLE).write_text(f"{_interpreter()}\n")
     return prefix
+
+
+def _uv() -> str:
+    """The uv on PATH, else the one that started us (it says so in ``UV``), else the one that `make` installed."""
+    candidates = (shutil.which("uv"), os.environ.get("UV"), str(ROOT / ".cache" / "uv" / "bin" / "uv"))
+    for candidate in candidates:
+        if candidate and os.access(candidate, os.X_OK):
+            return candidate
+    raise ToolMissingError(
+        "uv is needed to make the workloads' Python environment, and there is no `uv` on PATH",
+        "run `make toolchain`, which brings one, or install uv (https://docs.astral.sh/uv)",
+    )
 
 
 def _interpreter() -> str:

@@ -237,6 +237,22 @@ def test_removed_releases_take_their_managers_and_webhooks_along(platform: Platf
     assert made.status_code == 201, "nobody is asked about pods any more"
 
 
+def test_pods_of_a_release_without_a_configuration_tell_why_they_wait(platform: Platform) -> None:
+    labels = {"app": "jobset"}
+    template = {
+        "metadata": {"labels": labels, "annotations": {"simulation.slipway.dev/waits-for": "jobset-manager"}},
+        "spec": _pod()["spec"],
+    }
+    spec = {"selector": {"matchLabels": labels}, "template": template}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "jobset"}, "spec": spec}
+    platform.apply("/apis/apps/v1/namespaces/team/deployments", deployment)
+    path = "/api/v1/namespaces/team/events?fieldSelector=reason=Unhealthy"
+    platform.world.wait(lambda: platform.got(path)["items"] != [])
+    (event,) = platform.got(path)["items"]
+    assert "jobset-manager: controller_manager_config.yaml in namespace team is empty" in event["message"]
+    assert event["involvedObject"]["name"].startswith("jobset-")
+
+
 def _within(promised: Any, received: Any) -> bool:
     """Whether ``received`` has everything of ``promised``; Helm adds the chart's own defaults."""
     if isinstance(promised, dict):

@@ -132,6 +132,11 @@ class Services:
                 self._note_save(outcome)
         self._journal.write("end", step, reason="done")
 
+    def evaluated(self, step: int, loss: float) -> None:
+        """The mean loss per token on text that training never sees."""
+        self._journal.write("evaluation", step, loss=loss)
+        self._say(f"validation after step {step}: loss {loss:.4f}")
+
     def _make_checkpointer(self, state: TrainState) -> Checkpointer | None:
         if self.options.directory is None:
             return None

@@ -41,9 +41,11 @@ class Managers:
             local.toolchain.errors.ToolchainError: one of them is not in the toolchain; the others were looked after.
         """
         missing: ToolchainError | None = None
+        # A handful of thousands.
+        held = [pod for pod in pods if pod.waits_for]
         for manager in self._running:
             try:
-                await manager.reconcile(deployments, pods)
+                await manager.reconcile(deployments, held)
             except ToolchainError as error:
                 missing = error
         if missing is not None:

@@ -27,6 +27,7 @@ from local.cluster.managers.declaration import (
     Site,
 )
 from local.cluster.managers.releases import DeploymentView, read, wanted
+from local.cluster.pod_events import PodEvents
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.stages import HOLD_ANNOTATION
 from local.cluster.views import PodView
@@ -50,7 +51,7 @@ class RunningManager:
         """What the child was started for."""
         self._registered: str | None = None
         """The webhooks that are there, as the release renders them; None: an earlier supervisor may have left some."""
-        self._refused = ""
+        self._events = PodEvents(kube)
 
     async def reconcile(self, deployments: Collection[DeploymentView], pods: Iterable[PodView]) -> None:
         """One pass.
@@ -68,9 +69,13 @@ class RunningManager:
                 await self._follow(deployment)
             except ConfigurationError as error:
                 # A pod of it would crash and start again until somebody mends the release.
-                self._say_once(str(error))
+                await self._tell(held, str(error))
                 return
-        if self._child is None or await self._child.ready():
+        if self._child is None:
+            return
+        waits_for = await self._child.ready()
+        if waits_for:
+            await self._tell(held, f"{self._manager.executable}: {waits_for}")
             return
         await self._register()
         for pod in held:
@@ -86,7 +91,7 @@ class RunningManager:
         spec = await asyncio.to_thread(self._prepare, release)
         if self._child is not None:
             await self._plane.end_controller(self._child)
-        self._release, self._refused = release, ""
+        self._release = release
         if self._manager.secret is not None:
             # It hands its certificate to its webhooks before it answers anything.
             await self._publish(self._manager.secret(release))
@@ -104,10 +109,10 @@ class RunningManager:
             await self._plane.end_controller(child)
             _LOG.info("cluster %s: %s is gone", self._plane.name, self._manager.executable)
 
-    def _say_once(self, problem: str) -> None:
-        if problem != self._refused:
-            _LOG.error("cluster %s: %s", self._plane.name, problem)
-        self._refused = problem
+    async def _tell(self, held: Iterable[PodView], problem: str) -> None:
+        """Says why the release does not get ready where people look first: in the events of its pods."""
+        for pod in held:
+            await self._events.warn(pod, "Unhealthy", f"Readiness probe failed: {problem} (simulated)")
 
     def _site(self) -> Site:
         short = self._manager.short

@@ -130,11 +130,19 @@ def test_a_failure_is_one_error_with_uvs_words_and_what_to_do(
         assert "exit status 2" in caught.value.message
 
 
-def test_without_uv_it_says_where_to_get_it(machine: Machine) -> None:
+def test_the_uv_that_started_us_is_good_enough(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UV", str((machine.bin / "uv").rename(machine.bin / "elsewhere")))
+    assert workloads.is_whole(ensure_environment(console=machine.output))
+
+
+def test_without_uv_it_says_where_to_get_it(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine.bin / "uv").unlink()
+    monkeypatch.delenv("UV", raising=False)
+    monkeypatch.setattr(workloads, "ROOT", machine.root)
+    (machine.root / "uv.lock").write_text(LOCK)
     with pytest.raises(ToolMissingError, match="no `uv` on PATH") as caught:
         ensure_environment(console=machine.output)
-    assert "install uv" in caught.value.hint
+    assert "make toolchain" in caught.value.hint
 
 
 def test_a_disk_that_is_too_small_is_refused_before_anything_is_downloaded(
@@ -150,6 +158,12 @@ def test_only_packages_that_it_can_reach_decide_where_it_lies(tmp_path: Path) ->
     before = key(tmp_path, LOCK)
     assert key(tmp_path, LOCK.replace('"2.4.6"', '"2.4.7"')) != before, "a dependency of a dependency, behind a marker"
     assert key(tmp_path, LOCK.replace('"0.14.0"', '"0.15.0"')) == before, "ruff is of another group"
+
+
+def test_every_checkout_with_the_same_lock_finds_the_same_one(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    assert key(tmp_path / "here", LOCK) == key(tmp_path / "there", LOCK)
 
 
 def test_a_lock_file_without_the_group_is_refused(tmp_path: Path) -> None:
