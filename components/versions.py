@@ -35,6 +35,24 @@ KSERVE_WEIGHTED_CANARY = (0, 21)
 """First release whose Standard mode splits traffic by weight. 0.20.0 accepts ``spec.canary`` and only makes its
 Deployment: the weights (kserve#5912) and the readiness gate (kserve#5984) came after its tag."""
 
+KUEUE = "0.19.2"
+"""Kueue: CRDs and manager move together."""
+
+KUEUE_V1BETA2 = (0, 16)
+"""First release that stores ``kueue.x-k8s.io/v1beta2``, whose field names the kit writes (``cohortName``); its
+configuration has ``fairSharing`` without ``enable``, and it leaves jobs in namespaces outside its selector alone
+(ManagedJobsNamespaceSelectorAlwaysRespected, from 0.15; changelogs of 0.15 and 0.16)."""
+
+JOBSET = "0.12.0"
+"""JobSet: the release that Trainer 2.3 is built against (its chart's dependency)."""
+
+TRAINER = "2.3.0"
+"""Kubeflow Trainer: CRDs and manager move together; its API is still v1alpha1, so manifests follow the pin."""
+
+TRAINER_RUNTIME_PATCHES = (2, 2)
+"""First release whose TrainJobs have ``runtimePatches`` (before: ``podTemplateOverrides``, in 2.1 only) and whose
+``numProcPerNode`` is a number."""
+
 
 KUEUE = "0.19.2"
 """Kueue: API ``kueue.x-k8s.io/v1beta2`` (the fields of v1beta1 differ: ``cohort`` became ``cohortName``)."""

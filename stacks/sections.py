@@ -32,6 +32,7 @@ from stacks.fields import (
 from stacks.labels import NodeLabels
 from stacks.model_access import ModelAccessList
 from stacks.problems import refusal
+from stacks.queueing import TeamQueue
 
 
 # --- how the API server is reached ---------------------------------------------------------------------------------
@@ -298,6 +299,8 @@ class Team(Section):
     """File systems that the namespace gets a claim for."""
     model_access: ModelAccessList = ()
     """What the team's model services may read: they share one role of the cloud that allows just that."""
+    queue: TeamQueue = TeamQueue()
+    """The team's part of the pools; needs ``queueing``."""
 
     @model_validator(mode="after")
     def _namespace_is_free(self) -> "Team":
