@@ -76,6 +76,18 @@ class TrainingExport(_Export):
     queue: str | None = None
 
 
+class QueueExport(_Export):
+    """One team's queue: its own nodes by pool, and the most that it may borrow."""
+
+    team: str
+    cluster_queue: str
+    local_queue: str
+    cohort: str | None = None
+    weight: int = 1
+    nodes: Mapping[str, int] = {}
+    borrowing: Mapping[str, int] = {}
+
+
 class InferenceExport(_Export):
     """A model service and its bounds."""
 
@@ -96,6 +108,7 @@ class StackOutputs(_Export):
     region: str
     clusters: tuple[ClusterExport, ...] = ()
     storage: tuple[StorageExport, ...] = ()
+    queues: tuple[QueueExport, ...] = ()
     training: tuple[TrainingExport, ...] = ()
     inference: tuple[InferenceExport, ...] = ()
     data_lake: Mapping[str, Any] | None = None

@@ -26,6 +26,8 @@ from stacks.exports import (
 )
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
+from stacks.queues import Queues, queues, team_queues, training_operator
+from stacks.queues import exports as queue_exports
 from stacks.runs import inference_spec, models_account, pool_of, pulled, training_spec
 from stacks.sections import PublicAccess, Registry, Team, TunnelAccess
 from stacks.settings import Settings
@@ -53,7 +55,11 @@ def build(settings: Settings) -> Exports:
     plugins = DevicePlugins(
         "device-plugins", DevicePluginsArgs(pools=pools, charts_mirror=settings.charts.mirror), opts
     )
-    namespaces = {team.name: _namespace(team, settings, pools, opts) for team in settings.teams}
+    queueing = queues(settings, pools, platform.dns, opts)
+    before = [*(pool.ready for pool in pools), *([queueing.ready] if queueing else [])]
+    namespaces = {team.name: _namespace(team, settings, before, opts) for team in settings.teams}
+    waiting = team_queues(queueing, {name: item.ready for name, item in namespaces.items()}, opts)
+    operator = training_operator(settings, pools, platform.dns, [], opts)
     claims = {
         (team.name, storage): _volume(team.name, storage, platform, namespaces[team.name].namespace, opts)
         for team in settings.teams
@@ -67,6 +73,7 @@ def build(settings: Settings) -> Exports:
     runs = []
     for run in settings.training:
         ready = [platform.dns, plugins.ready, namespaces[run.team].ready]
+        ready += [item for item in (waiting.get(run.team), operator) if item is not None]
         if run.storage is not None:
             ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
@@ -78,11 +85,11 @@ def build(settings: Settings) -> Exports:
             ready = [platform.dns, plugins.ready, namespaces[service.team].ready, kserve.ready]
             ready += [bound for key, bound in accounts.items() if key == (service.team, models_account(service))]
             services.append(_inference(service, settings, platform, ready, opts))
-    return _exports(settings, platform, runs, services)
+    return _exports(settings, platform, queueing, runs, services)
 
 
 def _namespace(
-    team: Team, settings: Settings, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
+    team: Team, settings: Settings, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> TeamNamespace:
     args = TeamNamespaceArgs(
         namespace=team.name,
@@ -91,7 +98,7 @@ def _namespace(
         memory_gib=team.memory_gib,
         kubernetes_version=settings.cluster.version,
         pull_credentials=_pull_credentials(settings.registry),
-        ready=[pool.ready for pool in pools],
+        ready=ready,
     )
     return TeamNamespace(team.name, args, opts)
 
@@ -203,7 +210,11 @@ def _inference(
 
 
 def _exports(
-    settings: Settings, platform: Platform, runs: Sequence[TrainingExport], services: Sequence[InferenceExport]
+    settings: Settings,
+    platform: Platform,
+    queueing: Queues | None,
+    runs: Sequence[TrainingExport],
+    services: Sequence[InferenceExport],
 ) -> Exports:
     cluster = platform.cluster
     lake = platform.data_lake
@@ -223,6 +234,7 @@ def _exports(
             )
         ],
         storage=_storage(settings, platform),
+        queues=queue_exports(settings, queueing),
         training=runs,
         inference=services,
         dataLake={"name": lake.name, "bucket": lake.bucket, "uri": lake.uri} if lake else None,

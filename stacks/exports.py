@@ -71,6 +71,18 @@ class TrainingExport(TypedDict):
     checkpoints: str | None
 
 
+class QueueExport(TypedDict):
+    """One team's queue; ``nodes`` are its own by pool, ``borrowing`` the most that it may borrow."""
+
+    team: str
+    clusterQueue: str
+    localQueue: str
+    cohort: str | None
+    weight: int
+    nodes: Mapping[str, int]
+    borrowing: Mapping[str, int]
+
+
 class InferenceExport(TypedDict):
     """One model service; ``gpusPerReplica`` counts accelerators of any kind."""
 
@@ -99,6 +111,7 @@ class Exports(TypedDict):
     region: str
     clusters: Sequence[ClusterExport]
     storage: Sequence[StorageExport]
+    queues: Sequence[QueueExport]
     training: Sequence[TrainingExport]
     inference: Sequence[InferenceExport]
     dataLake: DataLakeExport | None

@@ -12,6 +12,7 @@ import yaml
 from components import tokens, versions
 from components.kubernetes import queue_objects as objects
 from components.kubernetes.charts import release
+from components.kubernetes.objects import ClusterObject
 from components.kubernetes.queue_objects import Manifest, Preemption, TeamShare
 from components.ordering import after, ready
 from components.outputs import PoolOutputs
@@ -211,15 +212,7 @@ class Queueing(pulumi.ComponentResource):
         ]
 
     def _create(self, name: str, manifest: Manifest, first: Sequence[pulumi.Resource]) -> pulumi.Resource:
-        body = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind", "metadata")}
-        return k8s.apiextensions.CustomResource(
-            name,
-            api_version=manifest["apiVersion"],
-            kind=manifest["kind"],
-            metadata=manifest["metadata"],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(first)),
-            **body,
-        )
+        return ClusterObject(name, manifest, pulumi.ResourceOptions(parent=self, depends_on=list(first)))
 
 
 def _topologies(args: QueueingArgs) -> dict[str, Manifest]:

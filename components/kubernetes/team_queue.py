@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components import tokens
 from components.kubernetes import queue_objects as objects
+from components.kubernetes.objects import ClusterObject
 from components.ordering import after, ready
 
 
@@ -28,14 +28,10 @@ class TeamQueue(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TeamQueueArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(tokens.of(self), name, None, opts)
-        manifest = objects.local_queue(args.team)
-        made = k8s.apiextensions.CustomResource(
+        made = ClusterObject(
             f"{name}-queue",
-            api_version=manifest["apiVersion"],
-            kind=manifest["kind"],
-            metadata=manifest["metadata"],
-            spec=manifest["spec"],
-            opts=pulumi.ResourceOptions(
+            objects.local_queue(args.team),
+            pulumi.ResourceOptions(
                 parent=self,
                 depends_on=after(*args.ready),
                 # Its ClusterQueue cannot be changed (v1beta2), and its name is taken until it is gone.

@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components import tokens, versions
 from components.kubernetes.charts import release
+from components.kubernetes.objects import ClusterObject
 from components.ordering import after, ready
 from components.problems import refuse
 
@@ -125,11 +126,5 @@ class TrainingOperator(pulumi.ComponentResource):
         )
 
     def _create_runtime(self, name: str, manifest: Mapping[str, Any], trainer: pulumi.Resource) -> pulumi.Resource:
-        return k8s.apiextensions.CustomResource(
-            f"{name}-{manifest['metadata']['name']}",
-            api_version=API_VERSION,
-            kind=RUNTIME_KIND,
-            metadata=manifest["metadata"],
-            spec=manifest["spec"],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[trainer]),
-        )
+        opts = pulumi.ResourceOptions(parent=self, depends_on=[trainer])
+        return ClusterObject(f"{name}-{manifest['metadata']['name']}", manifest, opts)

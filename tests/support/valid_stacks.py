@@ -15,6 +15,7 @@ from local.cloud.aws import facts
 from local.cloud.aws.eks_facts import usable_zones
 from stacks.aws_facts import KUBERNETES_VERSIONS, LOG_RETENTION_DAYS
 from tests.support.valid_governance import budgets, policies, usages
+from tests.support.valid_queues import queue_sections
 from tests.support.valid_workloads import ACCOUNT, DEPLOYER, Document, Draw, maybe, runs, services, team_list, word
 
 REGIONS = ("us-east-1", "us-west-2", "us-east-2", "eu-central-1", "ap-northeast-1")
@@ -65,6 +66,8 @@ def valid_stacks(draw: Draw, *, small: bool = False) -> Document:
         "links": [],
     }
     document["inference"] = draw(services(document, most=1 if small else 2)) if teams else []
+    # Three more controllers for every stack of the engine would be slow; the checked-in stacks have them.
+    document |= {} if small else draw(queue_sections(document))
     document["usage"] = draw(maybe(usages(document)))
     for pool in pools:
         pool["amiRelease"] = draw(maybe(st.just(f"{document['cluster']['version']}.1-20261105")))

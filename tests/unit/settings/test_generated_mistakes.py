@@ -44,7 +44,20 @@ _FULL: dict[str, Any] = {
     },
     "registry": {"prefix": "r/x", "credentials": {"username": "u", "password": {"secure": "v1:x"}}},
     "tags": {"purpose": "try-out"},
+    "queueing": {
+        "cohort": "teams",
+        "fairSharing": True,
+        "strategy": "StrictFIFO",
+        "preemption": {"reclaimWithinCohort": "LowerPriority", "withinClusterQueue": "Never"},
+        "priorities": {"low": -10, "high": 10},
+        "waitMinutes": 30,
+        "recoveryMinutes": 5,
+        "requeues": 3,
+    },
+    "trainingOperator": {"installJobset": False},
 }
+QUEUE = {"nodes": {"training": 4}, "borrowingLimit": {"system": 1}, "lendingLimit": {"training": 2}, "weight": 2}
+
 FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username", "Suppression.resource", "Suppression.reason"}
 """Fields that take every short text; they are broken by type, not by form."""
 
@@ -66,13 +79,14 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     local["pools"][1].update(labels={"example.com/rack": "r7"}, dedicated=True)
     local["pools"][1]["scaling"] = {"owner": "settings", "minNodes": 0}
     local["training"][0].update(gpusPerNode=8, processesPerNode=8, environment={"NCCL_DEBUG": "INFO"}, priority="high")
-    local["training"][0].update(launcher="torchrun", runner="job", minNodes=2, queue="main")
+    local["training"][0].update(launcher="torchrun", runner="job", minNodes=2, queue="default")
     local["training"][0]["topology"] = {"level": "kubernetes.io/hostname", "required": False}
     local["training"][0]["parallelism"] = {"replicas": 1, "shards": -1, "tensor": 4, "pipeline": 2, "schedule": "1F1B"}
     local["storage"][0].update(backupDays=0, finalBackup=False)
     local["storage"][0]["dataRepositories"][0]["autoExport"] = False
     key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
     access = [{"prefix": "models/assistant/"}, {"bucket": "models", "prefix": "assistant/", "keyArn": key}]
+    local["teams"][0]["queue"] = QUEUE
     local["teams"][1]["modelAccess"] = local["inference"][0]["modelAccess"] = access
     local["policies"] = {
         "levels": {"gpu": "advisory", "storage-bucket-private": "remediate"},
