@@ -49,20 +49,6 @@ JOBSET = "0.12.0"
 TRAINER = "2.3.0"
 """Kubeflow Trainer: CRDs and manager move together; its API is still v1alpha1, so manifests follow the pin."""
 
-TRAINER_RUNTIME_PATCHES = (2, 2)
-"""First release whose TrainJobs have ``runtimePatches`` (before: ``podTemplateOverrides``, in 2.1 only) and whose
-``numProcPerNode`` is a number."""
-
-
-KUEUE = "0.19.2"
-"""Kueue: API ``kueue.x-k8s.io/v1beta2`` (the fields of v1beta1 differ: ``cohort`` became ``cohortName``)."""
-
-JOBSET = "0.12.0"
-"""JobSet, the release that Trainer 2.3.0 and Kueue 0.19.2 are built against."""
-
-TRAINER = "2.3.0"
-"""Kubeflow Trainer: API ``trainer.kubeflow.org/v1alpha1``, which still changes between minor releases."""
-
 TRAINER_API = "trainer.kubeflow.org/v1alpha1"
 """Group and version of TrainJobs and their runtimes."""
 

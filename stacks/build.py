@@ -26,7 +26,7 @@ from stacks.exports import (
 )
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
-from stacks.queues import Queues, queues, team_queues, training_operator
+from stacks.queues import Queues, queued, queues, team_queues, training_operator, waits
 from stacks.queues import exports as queue_exports
 from stacks.runs import inference_spec, models_account, pool_of, pulled, training_spec
 from stacks.sections import PublicAccess, Registry, Team, TunnelAccess
@@ -55,11 +55,12 @@ def build(settings: Settings) -> Exports:
     plugins = DevicePlugins(
         "device-plugins", DevicePluginsArgs(pools=pools, charts_mirror=settings.charts.mirror), opts
     )
-    queueing = queues(settings, pools, platform.dns, opts)
-    before = [*(pool.ready for pool in pools), *([queueing.ready] if queueing else [])]
+    operator = training_operator(settings, platform.dns, pools, opts)
+    queueing = queues(settings, pools, [platform.dns, *waits(operator)], opts)
+    # What is left in a namespace ends through these, so they outlive it.
+    before = [*(pool.ready for pool in pools), *waits(operator), *waits(queueing)]
     namespaces = {team.name: _namespace(team, settings, before, opts) for team in settings.teams}
     waiting = team_queues(queueing, {name: item.ready for name, item in namespaces.items()}, opts)
-    operator = training_operator(settings, pools, platform.dns, [], opts)
     claims = {
         (team.name, storage): _volume(team.name, storage, platform, namespaces[team.name].namespace, opts)
         for team in settings.teams
@@ -73,7 +74,7 @@ def build(settings: Settings) -> Exports:
     runs = []
     for run in settings.training:
         ready = [platform.dns, plugins.ready, namespaces[run.team].ready]
-        ready += [item for item in (waiting.get(run.team), operator) if item is not None]
+        ready += [*waits(waiting.get(run.team)), *(waits(operator) if run.runner == "trainer" else ())]
         if run.storage is not None:
             ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
@@ -140,7 +141,7 @@ def _directories(storage: str, settings: Settings, platform: Platform, opts: pul
 def _training(
     run: Training, settings: Settings, platform: Platform, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> TrainingExport:
-    spec = training_spec(run, pool_of(run, settings.pools), settings.registry)
+    spec = training_spec(queued(run, settings), pool_of(run, settings.pools), settings.registry)
     TrainingRun(spec.run, TrainingRunArgs(spec=spec, pool=platform.pools[run.pool], ready=ready), opts)
     return TrainingExport(
         name=spec.name,

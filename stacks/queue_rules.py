@@ -147,6 +147,26 @@ def _runs_name_the_queue_that_there_is(settings: "Settings", report: Report) -> 
             )
 
 
+@rule("priority-unknown", "queueing", "training")
+def _priorities_are_known(settings: "Settings", report: Report) -> Iterator[Problem]:
+    if settings.queueing is None:
+        return
+    known = settings.queueing.priorities
+    for number, run in enumerate(settings.training):
+        # An Indexed Job's priority is Kubernetes' own class, which somebody else makes.
+        if run.runner == "trainer" and run.priority is not None and run.priority not in known:
+            guess = near(run.priority, known)
+            yield report.problem(
+                "training",
+                number,
+                "priority",
+                value=run.priority,
+                what="queueing.priorities has no class of this name",
+                allowed=", ".join(known) or "none",
+                fix=f"did you mean {guess}?" if guess else "choose one of those, or add it there",
+            )
+
+
 @rule("queue-run-fits", *NEEDS, "training")
 def _runs_can_be_admitted(settings: "Settings", report: Report) -> Iterator[Problem]:
     if settings.queueing is None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 
@@ -14,6 +13,8 @@ from components.outputs import PoolOutputs
 from stacks.exports import QueueExport
 from stacks.queue_shares import Shares, shares
 from stacks.settings import Settings
+from stacks.training import Training
+from workloads.manifests.runtimes import cluster_runtimes
 
 Waitable = pulumi.Output[str]
 
@@ -28,9 +29,12 @@ class Queues:
 
 
 def queues(
-    settings: Settings, pools: Sequence[PoolOutputs], dns: Waitable, opts: pulumi.ResourceOptions
+    settings: Settings, pools: Sequence[PoolOutputs], ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> Queues | None:
-    """Kueue with everything that follows from the pools and the teams; None where the stack has no queues."""
+    """Kueue with everything that follows from the pools and the teams; None where the stack has no queues.
+
+    ``ready`` is what it needs beside the pools: the cluster's DNS, and the kinds of jobs that it queues.
+    """
     wanted = settings.queueing
     if wanted is None:
         return None
@@ -51,7 +55,7 @@ def queues(
         wait_minutes=wanted.wait_minutes,
         recovery_minutes=wanted.recovery_minutes,
         requeues=wanted.requeues,
-        ready=(dns, *(pool.ready for pool in pools)),
+        ready=(*ready, *(pool.ready for pool in pools)),
     )
     return Queues(ready=Queueing("queueing", args, opts).ready, shares=found)
 
@@ -75,11 +79,7 @@ def team_queues(
 
 
 def training_operator(
-    settings: Settings,
-    pools: Sequence[PoolOutputs],
-    dns: Waitable,
-    runtimes: Sequence[Mapping[str, Any]],
-    opts: pulumi.ResourceOptions,
+    settings: Settings, dns: Waitable, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
 ) -> Waitable | None:
     """Resolves once TrainJobs are known and acted upon; None where the stack has no training operator."""
     wanted = settings.training_operator
@@ -87,11 +87,23 @@ def training_operator(
         return None
     args = TrainingOperatorArgs(
         charts_mirror=settings.charts.mirror,
-        runtimes=runtimes,
+        runtimes=cluster_runtimes(),
         install_jobset=wanted.install_jobset,
         ready=(dns, *(pool.ready for pool in pools)),
     )
     return TrainingOperator("training-operator", args, opts).ready
+
+
+def queued(run: Training, settings: Settings) -> Training:
+    """The run, in its team's queue where the stack has queues."""
+    return run.model_copy(update={"queue": LOCAL_QUEUE}) if settings.queueing and run.queue is None else run
+
+
+def waits(thing: Waitable | Queues | None) -> list[Waitable]:
+    """What to wait for; nothing where the stack has no such thing."""
+    if isinstance(thing, Queues):
+        return [thing.ready]
+    return [] if thing is None else [thing]
 
 
 def exports(settings: Settings, made: Queues | None) -> list[QueueExport]:

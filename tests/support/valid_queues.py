@@ -13,21 +13,29 @@ from tests.support.valid_workloads import Document, Draw, maybe, word
 def queue_sections(draw: Draw, document: Mapping[str, Any]) -> Document:
     """Sections for ``document``, whose teams and runs get what goes with them; or none."""
     operator = st.fixed_dictionaries({"installJobset": maybe(st.booleans())})
-    autoscaled = {pool["name"] for pool in document["pools"] if _owner(pool) == "autoscaler"}
-    # Queued runs are placed on nodes that are there: a stack with a run on an autoscaled pool does without queues.
-    if any(run["pool"] in autoscaled for run in document["training"]) or not draw(st.booleans()):
-        return {"trainingOperator": draw(maybe(operator))}
+    if all(run["runner"] == "job" for run in document["training"]):
+        operator = maybe(operator)
+    unqueued = {pool["name"]: pool["nodes"] for pool in document["pools"] if _owner(pool) == "autoscaler"}
+    # The cluster's own pods keep a node of the pools that they may run on.
+    kept = {pool["name"]: pool["nodes"] - 1 for pool in document["pools"] if _plain(pool)}
+    able = all(run["nodes"] <= kept.get(run["pool"], run["nodes"]) for run in document["training"])
+    if any(run["pool"] in unqueued for run in document["training"]) or not able or not draw(st.booleans()):
+        for run in document["training"]:
+            run |= {"queue": None, "topology": None}
+        return {"trainingOperator": draw(operator)}
+    chosen = draw(queueing())
     for run in document["training"]:
         run["queue"] = draw(st.sampled_from([None, "default"]))
+        run["priority"] = draw(st.sampled_from([None, *(chosen["priorities"] or {"low": 0})]))
     served = {service["pool"] for service in document["inference"]}
     pools = [
         pool
         for pool in document["pools"]
-        if pool["name"] not in autoscaled | served and accelerators.instance(pool["instanceType"]).devices
+        if pool["name"] not in unqueued.keys() | served and accelerators.instance(pool["instanceType"]).devices
     ]
     if pools and document["teams"]:
         document["teams"][0]["queue"] = draw(team_queues(draw(st.sampled_from(pools))))
-    return {"queueing": draw(queueing()), "trainingOperator": draw(maybe(operator))}
+    return {"queueing": chosen, "trainingOperator": draw(operator)}
 
 
 @st.composite
@@ -60,6 +68,10 @@ def team_queues(draw: Draw, pool: Mapping[str, Any]) -> Document:
         "lendingLimit": draw(maybe(st.just({name: 0}))),
         "weight": draw(maybe(st.integers(1, 1000))),
     }
+
+
+def _plain(pool: Mapping[str, Any]) -> bool:
+    return not accelerators.instance(pool["instanceType"]).devices and not pool.get("dedicated")
 
 
 def _owner(pool: Mapping[str, Any]) -> str | None:

@@ -66,8 +66,7 @@ def valid_stacks(draw: Draw, *, small: bool = False) -> Document:
         "links": [],
     }
     document["inference"] = draw(services(document, most=1 if small else 2)) if teams else []
-    # Three more controllers for every stack of the engine would be slow; the checked-in stacks have them.
-    document |= {} if small else draw(queue_sections(document))
+    document |= draw(queue_sections(document))
     document["usage"] = draw(maybe(usages(document)))
     for pool in pools:
         pool["amiRelease"] = draw(maybe(st.just(f"{document['cluster']['version']}.1-20261105")))
