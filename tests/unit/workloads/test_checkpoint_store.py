@@ -23,7 +23,16 @@ from workloads.trainer.checkpoint.store import Store
 from workloads.trainer.state import Interval
 
 EMPTY = Manifest(
-    run="r", step=0, saved_at=0, save_seconds=1, world_size=1, layout={"world": 1}, identity={}, small={}, files={}
+    run="r",
+    step=0,
+    saved_at=0,
+    save_seconds=1,
+    world_size=1,
+    layout={"world": 1},
+    identity={},
+    small={},
+    options=[],
+    files={},
 )
 
 

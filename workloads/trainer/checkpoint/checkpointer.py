@@ -132,14 +132,16 @@ class Checkpointer:
         if refusal:
             self._after_failure = True
             return previous or Saved(step=step, path=None, error=refusal)
+        tensors, options = contents.collect(self.state)
         draft = Draft(
             step=step,
             partial=partial,
             generators=generators.capture(),
+            options=options,
             about=self._about(),
             started=began,
         )
-        sent = upload(contents.flat(self.state), draft, self.side, self._stager, self.opener)
+        sent = upload(tensors, draft, self.side, self._stager, self.opener)
         self._stall_seconds = time.monotonic() - began
         self.crossed("staged")
         self._under_way = self._storage.submit(sent.complete, self.side, self.store, self.crossed)

@@ -4,7 +4,8 @@ DCP stores each tensor by name and global offset, so what eight ranks wrote shar
 state is flattened to one entry per parameter and quantity: parameter groups of one layout mean nothing in another.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,10 @@ from workloads.trainer.state import ExitCode, TrainerError, TrainState
 
 MODEL = "model."
 OPTIMIZER = "optimizer."
+GROUPS = "param_groups."
 OPTIONS = StateDictOptions(flatten_optimizer_state_dict=True)
+SHOWN = 3
+"""Misfits that one line names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +41,14 @@ class PartState:
     def flat(self) -> Iterator[tuple[str, Any]]:
         """The entries under the names that they bear in the checkpoint."""
         yield from ((MODEL + name, value) for name, value in self.model.items())
-        yield from ((OPTIMIZER + name, value) for name, value in self.optimizer.items())
+        yield from ((OPTIMIZER + name, value) for name, value in self.optimizer.items() if not name.startswith(GROUPS))
+
+    def options(self) -> Iterator[tuple[str, str, Any]]:
+        """Parameter, option and value of the optimizer's groups, such as the learning rate."""
+        for name, value in self.optimizer.items():
+            if name.startswith(GROUPS):
+                parameter, _, option = name.removeprefix(GROUPS).rpartition(".")
+                yield parameter, option, value
 
 
 def parts(state: TrainState) -> list[PartState]:
@@ -51,12 +62,35 @@ def parts(state: TrainState) -> list[PartState]:
     ]
 
 
-def flat(state: TrainState) -> dict[str, Any]:
-    """Everything that this rank hands to DCP."""
-    return {name: value for part in parts(state) for name, value in part.flat()}
+Options = list[tuple[dict[str, Any], list[str]]]
+"""Options of an optimizer, and the parameters that have them: one entry per kind of parameter, not per parameter."""
 
 
-def read(state: TrainState, checkpoint: Path, group: Any) -> None:
+def collect(state: TrainState) -> tuple[dict[str, Any], Options]:
+    """What this rank saves: tensors for DCP, and the optimizers' options for the manifest.
+
+    DCP would store every option of every parameter as an object of its own: ten thousand of them for a model of a
+    thousand tensors, all with the same few values.
+    """
+    tensors: dict[str, Any] = {}
+    by_parameter: dict[str, dict[str, Any]] = {}
+    for part in parts(state):
+        tensors |= dict(part.flat())
+        for parameter, option, value in part.options():
+            by_parameter.setdefault(parameter, {})[option] = _plain(value)
+    return tensors, merge([[(options, [parameter]) for parameter, options in by_parameter.items()]])
+
+
+def merge(by_rank: Iterable[Options]) -> Options:
+    """The options of all ranks, equal ones together."""
+    merged: dict[str, list[str]] = {}
+    for options, parameters in (entry for entries in by_rank for entry in entries):
+        known = merged.setdefault(json.dumps(options, sort_keys=True), [])
+        known += [parameter for parameter in parameters if parameter not in known]
+    return [(json.loads(text), sorted(parameters)) for text, parameters in merged.items()]
+
+
+def read(state: TrainState, checkpoint: Path, options: Options, group: Any) -> None:
     """Load `checkpoint` into the live model and optimizer of this rank.
 
     Raises:
@@ -66,17 +100,35 @@ def read(state: TrainState, checkpoint: Path, group: Any) -> None:
     wanted = {name: value for part in mine for name, value in part.flat()}
     reader = dcp.FileSystemReader(checkpoint)
     if problems := list(_misfits(wanted, reader.read_metadata())):
+        shown = "; ".join(problems[:SHOWN]) + (f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
         raise TrainerError(
-            f"{checkpoint} does not fit this model: {'; '.join(problems[:3])}"
-            f"{f' and {len(problems) - 3} more' if len(problems) > 3 else ''}. "  # noqa: PLR2004  # a line's worth
+            f"{checkpoint} does not fit this model: {shown}. "
             "Resume with the model that wrote it, or give the run another name.",
             ExitCode.REFUSED,
         )
     dcp.load(wanted, storage_reader=reader, process_group=group, no_dist=group is None)
+    by_parameter = {parameter: values for values, parameters in options for parameter in parameters}
     for part, model, optimizer in zip(mine, state.models, state.optimizers, strict=True):
         set_model_state_dict(model, {name: wanted[MODEL + name] for name in part.model}, options=OPTIONS)
-        loaded = {name: wanted[OPTIMIZER + name] for name in part.optimizer}
+        loaded = {name: wanted.get(OPTIMIZER + name, value) for name, value in part.optimizer.items()}
+        for parameter, option, value in part.options():
+            stored = by_parameter.get(parameter, {}).get(option)
+            loaded[f"{GROUPS}{parameter}.{option}"] = value if stored is None else _live(stored, value)
         set_optimizer_state_dict(model, optimizer, loaded, options=OPTIONS)
+
+
+def _plain(value: Any) -> Any:
+    """An option as JSON; None for what is none (a function), which then stays as the resumed run sets it."""
+    if isinstance(value, torch.Tensor):
+        return value.item() if value.numel() == 1 else None
+    return value if isinstance(value, bool | int | float | str | list | tuple) else None
+
+
+def _live(stored: Any, live: Any) -> Any:
+    """A stored option in the type that the optimizer has it in."""
+    if isinstance(live, torch.Tensor):
+        return torch.full_like(live, stored)
+    return tuple(stored) if isinstance(live, tuple) else stored
 
 
 def _misfits(wanted: dict[str, Any], metadata: Metadata) -> Iterator[str]:

@@ -43,6 +43,7 @@ class Manifest:
         layout: how they were laid out.
         identity: shape of the model and of its data; a trainer with another one refuses the checkpoint.
         small: state that is plain values: data position, scheduler, scaler.
+        options: of the optimizers (learning rate, betas, ...), each with the parameters that have them.
         files: by name relative to the checkpoint.
     """
 
@@ -54,6 +55,7 @@ class Manifest:
     layout: Mapping[str, int]
     identity: Mapping[str, Any]
     small: Mapping[str, Any]
+    options: list[tuple[dict[str, Any], list[str]]]
     files: Mapping[str, FileEntry]
 
     @property

@@ -74,7 +74,7 @@ def read(found: Found, state: TrainState, side: Side) -> Position:
     """Bring model, optimizer, small state and generators to where the checkpoint was taken."""
     manifest = found.manifest
     refuse_other_identity(found, state)
-    contents.read(state, found.path, side.storage)
+    contents.read(state, found.path, manifest.options, side.storage)
     for name, part in state.small().items():
         if name not in manifest.small:
             raise TrainerError(

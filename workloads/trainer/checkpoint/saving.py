@@ -14,6 +14,7 @@ from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.staging import AsyncStager
 from torch.distributed.checkpoint.state_dict_saver import AsyncSaveResponse
 
+from workloads.trainer.checkpoint.contents import Options, merge
 from workloads.trainer.checkpoint.manifest import GENERATORS, FileEntry, Manifest
 from workloads.trainer.checkpoint.storage import ChecksummedFiles, Opener, writer
 from workloads.trainer.checkpoint.store import Store
@@ -54,6 +55,7 @@ class Draft:
         step: of the checkpoint.
         partial: the directory that all ranks write to.
         generators: state of this rank's generators.
+        options: of this rank's optimizers.
         about: the manifest's fields that do not depend on the files.
         started: `time.monotonic()` when the save began.
     """
@@ -61,8 +63,18 @@ class Draft:
     step: int
     partial: Path
     generators: Mapping[str, Any]
+    options: Options
     about: Mapping[str, Any]
     started: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What one rank tells the others: the files that it wrote, or why they are not whole."""
+
+    entries: Mapping[str, FileEntry]
+    error: str
+    options: Options
 
 
 def upload(tensors: dict[str, Any], draft: Draft, side: Side, stager: AsyncStager, opener: Opener) -> "Upload":
@@ -97,7 +109,7 @@ class Upload:
         """
         error = self._finish_files()
         crossed("written")
-        reports: list[tuple[dict[str, FileEntry], str]] = side.stored_by_all((self.files.entries, error))
+        reports = side.stored_by_all(Report(entries=self.files.entries, error=error, options=self.draft.options))
         outcome = self._publish(store, reports, crossed) if side.first else None
         return cast("Saved", side.stored_by_first(outcome))
 
@@ -107,17 +119,15 @@ class Upload:
             self.future.result()
             name = GENERATORS.format(rank=self.draft.about["rank"])
             self.files.write(self.draft.partial / name, json.dumps(self.draft.generators).encode())
-        except Exception as error:  # noqa: BLE001  # whatever it was: the run goes on, and all ranks are told
+        except (Exception, CheckpointException) as error:  # noqa: BLE001  # whatever it was, all ranks are told
             return describe(self.files.error or error)
         return ""
 
-    def _publish(
-        self, store: Store, reports: list[tuple[dict[str, FileEntry], str]], crossed: Callable[[str], None]
-    ) -> Saved:
+    def _publish(self, store: Store, reports: list[Report], crossed: Callable[[str], None]) -> Saved:
         draft = self.draft
-        if failures := _failures([error for _, error in reports]):
+        if failures := _failures([report.error for report in reports]):
             return self._give_up(failures)
-        files = {name: entry for entries, _ in reports for name, entry in entries.items()}
+        files = {name: entry for report in reports for name, entry in report.entries.items()}
         about = {key: value for key, value in draft.about.items() if key != "rank"}
         manifest = Manifest(
             **about,
@@ -125,6 +135,7 @@ class Upload:
             saved_at=time.time(),
             save_seconds=time.monotonic() - draft.started,
             files=files,
+            options=merge(report.options for report in reports),
         )
         try:
             path = store.publish(draft.partial, manifest)
