@@ -1,45 +1,60 @@
-"""Several processes of the tiny loop as one job, started and killed by their ids."""
+"""Several processes of the tiny loop as one job, started and killed by their ids.
 
+They are forked from a server that has imported torch: an import takes seconds, and a test starts up to nine processes.
+"""
+
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from tests.support.training import tiny_loop
 from workloads.trainer import journal
 
-ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload([tiny_loop.__name__])
 
 
 @dataclass(kw_only=True)
 class Gang:
-    """The processes of one attempt."""
+    """The processes of one attempt, and the files that hold what they print."""
 
-    processes: list[subprocess.Popen[str]]
+    processes: list[ForkServerProcess]
+    outputs: list[Path]
 
     def wait(self) -> list[tuple[int, str]]:
         """Exit code and output of every rank."""
-        results = []
+        deadline = time.monotonic() + PATIENCE_SECONDS
         for process in self.processes:
-            output, _ = process.communicate(timeout=PATIENCE_SECONDS)
-            results.append((process.returncode, output))
+            process.join(max(0.0, deadline - time.monotonic()))
+        alive = [process for process in self.processes if process.is_alive()]
+        self.kill()
+        for process in alive:
+            process.join()
+        results = [
+            (-1000 if process in alive else process.exitcode or 0, output.read_text())
+            for process, output in zip(self.processes, self.outputs, strict=True)
+        ]
+        assert not alive, f"{len(alive)} processes did not end: {results}"
         return results
 
     def kill(self, rank: int | None = None, number: int = signal.SIGKILL) -> None:
         """A signal to one rank, or to all."""
         for index, process in enumerate(self.processes):
-            if rank in (None, index) and process.poll() is None:
-                process.send_signal(number)
+            if rank in (None, index) and process.is_alive() and process.pid is not None:
+                os.kill(process.pid, number)
 
     def until(self, path: Path) -> None:
         """Wait for a file that a rank writes."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not path.exists() or path.stat().st_size == 0:
-            if time.monotonic() > deadline or any(process.poll() not in (None, 0) for process in self.processes):
+            if time.monotonic() > deadline or any(process.exitcode for process in self.processes):
                 self.kill()
                 raise AssertionError(f"{path} did not appear: {self.wait()}")
             time.sleep(0.01)
@@ -51,24 +66,34 @@ def start(world: int, directory: Path, *arguments: str) -> Gang:
     attempt = len(list(directory.glob("rendezvous-*")))
     rendezvous = directory / f"rendezvous-{attempt}"
     rendezvous.touch()
-    processes = []
+    processes, outputs = [], []
     for rank in range(world):
-        environment = os.environ | {
+        environment = {
             "RANK": str(rank),
             "LOCAL_RANK": str(rank),
             "WORLD_SIZE": str(world),
             "INIT": f"file://{rendezvous}",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(ROOT),
             "GLOO_SOCKET_IFNAME": "lo",
         }
-        command = [sys.executable, "-m", "tests.support.training.tiny_loop", "--directory", str(directory), *arguments]
-        processes.append(
-            subprocess.Popen(
-                command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-            )
-        )
-    return Gang(processes=processes)
+        output = directory / f"output-{attempt}-{rank}.txt"
+        command = ["--directory", str(directory), *arguments]
+        process = CONTEXT.Process(target=_rank, args=(command, environment, output), daemon=True)
+        process.start()
+        processes.append(process)
+        outputs.append(output)
+    return Gang(processes=processes, outputs=outputs)
+
+
+def _rank(command: list[str], environment: dict[str, str], output: Path) -> None:
+    """In the new process: what `python -m tests.support.training.tiny_loop` would do."""
+    with output.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115  # a descriptor, for as long as it runs
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115  # as above
+    os.environ |= environment
+    sys.argv = ["tiny_loop", *command]
+    tiny_loop.run_as_program()
 
 
 def run(world: int, directory: Path, *arguments: str, code: int = 0) -> list[tuple[int, str]]:

@@ -171,8 +171,15 @@ def main() -> int:
         return error.exit_code
 
 
-if __name__ == "__main__":
+def run_as_program() -> None:
+    """Train, and end the process with the trainer's exit code."""
+    # Numbers depend on how many threads sum them.
+    torch.set_num_threads(1)
     code = main()
     if dist.is_initialized():
         dist.destroy_process_group()
     sys.exit(code)
+
+
+if __name__ == "__main__":
+    run_as_program()
