@@ -65,7 +65,7 @@ class StorageExport(_Export):
 
 
 class TrainingExport(_Export):
-    """A training run and its Job."""
+    """A training run and the Job or TrainJob (``runner``) that it is."""
 
     name: str
     run: str
@@ -74,6 +74,9 @@ class TrainingExport(_Export):
     nodes: int
     gpus: int
     queue: str | None = None
+    runner: str = "job"
+    processes: int = 0
+    checkpoints: str | None = None
 
 
 class QueueExport(_Export):

@@ -52,6 +52,9 @@ TRAINER = "2.3.0"
 TRAINER_API = "trainer.kubeflow.org/v1alpha1"
 """Group and version of TrainJobs and their runtimes."""
 
+KUEUE_API = "kueue.x-k8s.io/v1beta2"
+"""Group and version of queues and workloads."""
+
 TRAINER_RUNTIME_PATCHES = (2, 2)
 """First release of Kubeflow Trainer whose TrainJobs have ``runtimePatches``. 2.1 called them ``podTemplateOverrides``,
 in another shape, and had ``elasticPolicy`` (kubeflow/trainer CHANGELOG, v2.2.0): the kit writes the newer form only."""

@@ -164,10 +164,15 @@ def containers(pod: Part, *, initial: bool = True) -> tuple[Part, ...]:
     return (*found, model) if model.body else found
 
 
+def is_accelerator(resource: str) -> bool:
+    """Whether an extended resource is an accelerator, or a slice of one."""
+    return bool(_ACCELERATORS.fullmatch(resource))
+
+
 def accelerators(container: Part) -> dict[str, int]:
     """Accelerator resources that a container is limited to, by resource name."""
     limits = container.part("resources.limits")
-    return {name: count for name in limits.body if _ACCELERATORS.fullmatch(name) and (count := amount(limits, name))}
+    return {name: count for name in limits.body if is_accelerator(name) and (count := amount(limits, name))}
 
 
 def accelerator_count(pod: Part) -> int:

@@ -11,5 +11,6 @@ Manifest = dict[str, Any]
 
 def manifests(spec: TrainingSpec, profile: FabricProfile) -> dict[str, Manifest]:
     """Every object of the run, by role; ``job`` is the last, and needs the others."""
-    made = trainjob if spec.runner is Runner.TRAINER else training
-    return made.manifests(spec, profile)
+    if spec.runner is Runner.TRAINER:
+        return trainjob.manifests(spec, profile)
+    return training.manifests(spec, profile)
