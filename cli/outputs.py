@@ -29,6 +29,7 @@ class PoolExport(_Export):
     gpu_resource: str | None = None
     fabric_resources: Mapping[str, int] = {}
     node_selector: Mapping[str, str] = {}
+    profile: Mapping[str, Any] = {}
 
     @property
     def gpus(self) -> int:

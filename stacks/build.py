@@ -264,6 +264,7 @@ def _pool(pool: PoolOutputs) -> PoolExport:
         gpuResource=profile.accelerator_resource,
         fabricResources=dict(profile.fabric_resources),
         nodeSelector=dict(profile.node_selector),
+        profile=profile.to_json(),
     )
 
 

@@ -4,7 +4,7 @@ Keys are camelCase, as everywhere in Pulumi's outputs. Nothing here is a secret.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 
@@ -30,6 +30,8 @@ class PoolExport(TypedDict):
     gpuResource: str | None
     fabricResources: Mapping[str, int]
     nodeSelector: Mapping[str, str]
+    profile: Mapping[str, Any]
+    """The ``FabricProfile``, for runs that are submitted without a program."""
 
 
 class ClusterExport(TypedDict):

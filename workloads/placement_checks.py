@@ -77,9 +77,9 @@ def _shape(spec: TrainingSpec, place: Place) -> Found:
             "parallelism",
             *degree,
             value=getattr(spec.parallelism, named[1]) if named else str(spec.parallelism),
-            what=text.partition(". ")[0],
+            what=text.partition(": ")[0],
             allowed=f"degrees whose product is {spec.world_size}, with tensor inside a node of {spec.processes}",
-            fix=text.partition(". ")[2] or "correct the degree",
+            fix=text.partition(": ")[2] or "correct the degree",
         )
 
 

@@ -22,6 +22,10 @@ DEFAULT_RESTARTS = 3
 """Attempts that a run may lose to its own failures before it has failed for good."""
 
 
+DEFAULT_QUEUE = "default"
+"""LocalQueue of every team's namespace, where the stack has queues."""
+
+
 class Runner(StrEnum):
     """Which controller turns a run into pods."""
 
@@ -149,6 +153,9 @@ class TrainingSpec:
         content = {
             key: value for key, value in asdict(self).items() if key not in _NOT_HASHED and key not in self._unset
         }
+        if content["queue"] == DEFAULT_QUEUE:
+            # What a run without a queue gets where there is Kueue: installing it must not start finished runs again.
+            content["queue"] = None
         content["share"] = self.share.accelerators
         text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARACTERS]
