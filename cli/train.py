@@ -171,7 +171,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
     previous: Annotated[bool, typer.Option("--previous", help="Of the container that ran before in this pod.")] = False,
     rank: Annotated[int | None, typer.Option(min=0, help="Of the node on which this rank runs.")] = None,
-    node: Annotated[int | None, typer.Option(min=0, help="Of this node; unset: 0, where rank 0 shows progress.")] = None,
+    node: Annotated[
+        int | None, typer.Option(min=0, help="Of this node; unset: 0, where rank 0 shows progress.")
+    ] = None,
     tail: Annotated[int | None, typer.Option(min=1, help="Only so many of its last lines.")] = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:

@@ -9,12 +9,14 @@ Where it goes is the caller's: a team's namespace, a pool, a file system. ``prob
 says whether it fits there; ``slipway train submit --recipe`` does both.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from components import versions
+from workloads.manifests.pods import GRACE_SECONDS
 from workloads.parallelism import REST, Parallelism
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, TrainingSpec
 
@@ -22,6 +24,8 @@ TRAINER: Final = "workloads/trainer/main.py"
 """Path in the image, whose working directory is the repository's."""
 METRICS_PORT: Final = 9400
 HOUR: Final = 3600
+KILL_MARGIN_SECONDS: Final = 15
+"""Between the trainer's last write and the kubelet's SIGKILL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +54,17 @@ def debug(target: Target, *, name: str = "debug", nodes: int = 2, steps: int = 6
     Two processes on each of two nodes, sharded, so that it has what large runs have: a rendezvous between pods,
     collectives, sharded checkpoints.
     """
+    processes = 2 if target.cpu else target.node.accelerators
     return _run(
         target,
         name=name,
         nodes=nodes,
-        args=(f"--steps={steps}", f"--checkpoint-every={max(1, steps // 3)}", "--size=tiny"),
+        args=(
+            "--model=tiny",
+            f"--steps={steps}",
+            f"--checkpoint-every={max(1, steps // 3)}",
+            _batch(3 * processes * nodes),
+        ),
         processes=2 if target.cpu else None,
         parallelism=Parallelism(shards=REST),
         hours=1,
@@ -67,7 +77,7 @@ def single_node(target: Target, *, name: str = "single-node", steps: int = 2_000
         target,
         name=name,
         nodes=1,
-        args=(f"--steps={steps}", f"--size={size}", *_precision(target)),
+        args=(f"--model={size}", f"--steps={steps}", *_text(size), _batch(256), *_precision(target)),
         processes=4 if target.cpu else None,
         parallelism=Parallelism(shards=REST),
         hours=24,
@@ -83,7 +93,7 @@ def fsdp_4x8(target: Target, *, name: str = "fsdp", steps: int = 20_000, size: s
         target,
         name=name,
         nodes=4,
-        args=(f"--steps={steps}", f"--size={size}", *_precision(target), "--compile"),
+        args=(f"--model={size}", f"--steps={steps}", *_text(size), _batch(512), *_precision(target), "--compile"),
         parallelism=Parallelism(shards=32),
         hours=72,
     )
@@ -100,7 +110,14 @@ def tp_pp_dp_16x8(target: Target, *, name: str = "tp-pp-dp", steps: int = 50_000
         target,
         name=name,
         nodes=16,
-        args=(f"--steps={steps}", f"--size={size}", *_precision(target), "--recompute", "--accumulate=8"),
+        args=(
+            f"--model={size}",
+            f"--steps={steps}",
+            *_text(size),
+            _batch(1024),
+            *_precision(target),
+            "--recompute=all",
+        ),
         parallelism=Parallelism(replicas=1, shards=4, tensor=8, pipeline=4),
         hours=24 * 14,
     )
@@ -121,14 +138,21 @@ def elastic(
     always has that many pods; a lost one is replaced without the others. torchrun meanwhile forms a group of those that
     are there (``--nnodes=MIN:MAX``, c10d rendezvous), starts the processes again from the last checkpoint with that
     many ranks, and does so once more when a pod has come back. The loss of the first pod restarts all: it keeps the
-    rendezvous. The global batch stays the same per rank, so it shrinks with the ranks.
+    rendezvous. The batch of a step stays the same; it divides among every number of nodes in between.
     """
+    processes = 2 if target.cpu else target.node.accelerators
     return _run(
         target,
         name=name,
         nodes=nodes,
         min_nodes=min_nodes,
-        args=(f"--steps={steps}", f"--size={size}", *_precision(target)),
+        args=(
+            f"--model={size}",
+            f"--steps={steps}",
+            *_text(size),
+            _batch(processes * math.lcm(*range(min_nodes, nodes + 1))),
+            *_precision(target),
+        ),
         processes=2 if target.cpu else None,
         parallelism=Parallelism(shards=REST),
         hours=72,
@@ -155,10 +179,13 @@ def lora_finetune(
         name=name,
         nodes=nodes,
         args=(
+            f"--model={size}",
             f"--steps={steps}",
-            f"--size={size}",
-            f"--init-from={base}",
+            f"--start-from={base}",
+            f"--tokenizer-file={base}/tokenizer.json",
             f"--lora-rank={rank}",
+            _batch(16 * nodes * (2 if target.cpu else target.node.accelerators)),
+            "--learning-rate=2e-4",
             *_precision(target),
         ),
         processes=2 if target.cpu else None,
@@ -177,7 +204,13 @@ def mpi(target: Target, *, name: str = "mpi", nodes: int = 2, steps: int = 2_000
         target,
         name=name,
         nodes=nodes,
-        args=(f"--steps={steps}", f"--size={size}", *_precision(target)),
+        args=(
+            f"--model={size}",
+            f"--steps={steps}",
+            *_text(size),
+            _batch(16 * nodes * (2 if target.cpu else target.node.accelerators)),
+            *_precision(target),
+        ),
         processes=2 if target.cpu else None,
         parallelism=Parallelism(replicas=REST, shards=1),
         hours=24,
@@ -189,6 +222,16 @@ RECIPES: Final[Mapping[str, Callable[..., TrainingSpec]]] = MappingProxyType(
     {made.__name__: made for made in (debug, single_node, fsdp_4x8, tp_pp_dp_16x8, elastic, lora_finetune, mpi)}
 )
 """Every recipe by name."""
+
+
+def _batch(sequences: int) -> str:
+    """Sequences of one step in the whole run; the trainer accumulates gradients where they do not fit at once."""
+    return f"--batch={sequences}"
+
+
+def _text(size: str) -> tuple[str, ...]:
+    """More text and a real vocabulary for models that can learn from them."""
+    return () if size in ("tiny", "small") else ("--corpus=packages", "--vocabulary=32768", "--learning-rate=6e-4")
 
 
 def _precision(target: Target) -> tuple[str, ...]:
@@ -217,7 +260,7 @@ def _run(
         share=target.node,
         image=target.image,
         script=TRAINER,
-        args=(*args, f"--metrics-port={METRICS_PORT}"),
+        args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={GRACE_SECONDS - KILL_MARGIN_SECONDS}"),
         mount=target.mount,
         time_limit_seconds=hours * HOUR,
         pull_secret=target.pull_secret,

@@ -21,8 +21,9 @@ NODE = "node"
 LAUNCHER = "launcher"
 """Trainer's name of the job that runs mpirun."""
 ANCESTOR_LABEL = "trainer.kubeflow.org/trainjob-ancestor-step"
-CONFIGURATION_EXIT_CODES = (2,)
-"""torchrun refused its own arguments (argparse): every further attempt ends the same way."""
+CONFIGURATION_EXIT_CODES = (2, 65, 78)
+"""Every further attempt ends the same way: torchrun refused its own arguments (argparse), the loss diverged, or the
+trainer refused to begin (``workloads/trainer/state.py``, ExitCode). torchrun itself hides the last two behind 1."""
 ELASTIC_POD_FAILURES = 1000
 """Pods that an elastic run may lose one by one before its whole gang restarts: it is meant to outlive them."""
 SSH_PORT = 2222

@@ -345,13 +345,10 @@ INVALID: list[tuple[str, dict[str, Any], Place, str, str, str, str, str]] = [
 
 
 @pytest.mark.parametrize(
-    ("change", "place", "path", "rule", "value", "allowed", "fix"),
-    [case[1:] for case in INVALID],
-    ids=[case[0] for case in INVALID],
+    ("change", "place", "told"), [(*case[1:3], case[3:]) for case in INVALID], ids=[case[0] for case in INVALID]
 )
-def test_an_invalid_spec_gets_one_clear_error(
-    change: dict[str, Any], place: Place, path: str, rule: str, value: str, allowed: str, fix: str
-) -> None:
+def test_an_invalid_spec_gets_one_clear_error(change: dict[str, Any], place: Place, told: tuple[str, ...]) -> None:
+    path, rule, value, allowed, fix = told
     (found,) = problems(replace(SPEC, **change), place)
     assert ".".join(map(str, found.path)) == path
     assert found.rule == rule
