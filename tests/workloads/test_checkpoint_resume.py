@@ -80,7 +80,7 @@ def consumed(directory: Path, world: int) -> dict[int, list[int]]:
 def test_four_processes_become_two_and_then_three_with_the_same_data_and_losses(tmp_path: Path) -> None:
     whole, moved = tmp_path / "whole", tmp_path / "moved"
     gang.run(4, whole, "--dropout", "0")
-    seen = {}
+    seen: dict[int, list[int]] = {}
     for world, until, layout in ((4, 4, "fsdp"), (2, 8, "ddp"), (3, 12, "fsdp")):
         gang.run(world, moved, "--dropout", "0", "--steps", str(until), "--layout", layout)
         seen |= {step: ids for step, ids in consumed(moved, world).items() if step > until - 4}

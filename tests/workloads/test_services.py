@@ -1,5 +1,9 @@
 """Whole processes that end for a reason: numbers that are none, collectives that hang, checkpoints that do not fit."""
 
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 from tests.support.training import gang
@@ -49,3 +53,34 @@ def test_the_launcher_hands_on_the_code_that_says_why() -> None:
     assert exit_code([-9, 1]) == 137, "otherwise the first, a signal as a shell counts it"
     assert exit_code([1, 75, 1]) == ExitCode.HUNG
     assert exit_code([]) == 1
+
+
+def test_a_launched_job_ends_with_the_trainers_code_where_torchrun_would_say_1(tmp_path: Path) -> None:
+    script = tmp_path / "diverged.py"
+    script.write_text(f"import sys\nsys.exit({ExitCode.DIVERGED.value})\n")
+    command = [sys.executable, "-m", "workloads.trainer.launch", "--nproc-per-node", "2", str(script)]
+    ended = subprocess.run(command, cwd=Path(__file__).parents[2], check=False, capture_output=True, text=True)
+    assert ended.returncode == ExitCode.DIVERGED, ended.stderr
+    assert "ended with 65" in ended.stderr
+
+
+def test_sigterm_to_the_launcher_reaches_the_processes_and_ends_it_with_143(tmp_path: Path) -> None:
+    script = tmp_path / "waits.py"
+    script.write_text(
+        "import pathlib, signal, sys, threading\n"
+        "told = threading.Event()\n"
+        "signal.signal(signal.SIGTERM, lambda *_: told.set())\n"
+        f"pathlib.Path({str(tmp_path / 'ready')!r}).write_text('yes')\n"
+        "while not told.wait(0.1): pass\n"
+        f"pathlib.Path({str(tmp_path / 'saved')!r}).write_text('yes')\n"
+        "sys.exit(143)\n"
+    )
+    command = [sys.executable, "-m", "workloads.trainer.launch", "--nproc-per-node", "1", str(script)]
+    launched = subprocess.Popen(command, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "ready").exists():
+        assert launched.poll() is None, launched.communicate()
+        time.sleep(0.05)
+    launched.send_signal(signal.SIGTERM)
+    _, errors = launched.communicate(timeout=240)
+    assert (tmp_path / "saved").exists(), errors
+    assert launched.returncode == 143, errors

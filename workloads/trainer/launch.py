@@ -7,7 +7,8 @@ killed, however far their last checkpoint is.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -30,13 +31,16 @@ def exit_code(codes: Iterable[int]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run torchrun; the exit code of its processes."""
+    # torch leaves these two without annotations.
+    parse: Callable[[list[str] | None], Any] = parse_args
+    start: Callable[[Any], None] = run
     try:
-        run(parse_args(list(arguments) if arguments is not None else None))
+        start(parse(list(arguments) if arguments is not None else None))
     except ChildFailedError as error:
-        failures = sorted(error.failures.values(), key=lambda failure: failure.timestamp)
-        for failure in failures:
-            sys.stderr.write(f"launch: rank {failure.global_rank} ended with {failure.exitcode}\n")
-        return exit_code(failure.exitcode for failure in failures)
+        failures = sorted(error.failures.items(), key=lambda item: item[1].timestamp)
+        for rank, failure in failures:
+            sys.stderr.write(f"launch: rank {rank} ended with {failure.exitcode}\n")
+        return exit_code(failure.exitcode for _, failure in failures)
     except SignalException as error:
         return 128 + int(error.sigval)
     return ExitCode.DONE.value

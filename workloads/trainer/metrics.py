@@ -108,7 +108,8 @@ class Metrics:
         shown.p50.set(self.step_quantile(50))
         shown.p99.set(self.step_quantile(99))
         shown.data_wait.set(self.data_wait_ratio)
-        shown.ettr.set(self.ettr)
+        if self.ettr is not None:
+            shown.ettr.set(self.ettr)
         if report.loss is not None:
             shown.loss.set(report.loss)
         if self.mfu is not None:

@@ -6,7 +6,7 @@ checkpoint is written from a background thread while the loop goes on agreeing, 
 
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.distributed as dist
@@ -22,8 +22,8 @@ class Side:
         self.distributed = dist.is_available() and dist.is_initialized()
         self.rank = dist.get_rank() if self.distributed else 0
         self.world = dist.get_world_size() if self.distributed else 1
-        self._control = dist.new_group(backend="gloo") if self.distributed else None
-        self.storage = dist.new_group(backend="gloo") if self.distributed else None
+        self._control = _new_group() if self.distributed else None
+        self.storage = _new_group() if self.distributed else None
 
     @property
     def first(self) -> bool:
@@ -73,3 +73,8 @@ class Side:
         values: list[Any] = [None] * self.world
         dist.all_gather_object(values, value, group=group)
         return values
+
+
+def _new_group() -> dist.ProcessGroup:
+    # Typed as possibly "not a member", which a group of all ranks has none of.
+    return cast("dist.ProcessGroup", dist.new_group(backend="gloo"))

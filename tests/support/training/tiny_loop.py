@@ -119,7 +119,7 @@ def train(args: argparse.Namespace, services: Services, state: TrainState, rank:
         inputs, wanted = samples(share)
         loss = nn.functional.mse_loss(model(inputs), wanted)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         wait_to_be_killed(args, rank, step)
         if args.hang_at == f"{rank}:{step}":
             threading.Event().wait()

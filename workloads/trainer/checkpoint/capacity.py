@@ -1,8 +1,8 @@
 """How large a checkpoint will be, and whether the file system has room, asked before the first step is computed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -51,7 +51,8 @@ def _optimizer_bytes(optimizer: torch.optim.Optimizer, group: Mapping[str, Any],
     tiny = nn.Parameter(torch.zeros(2, 2, dtype=parameter.dtype))
     tiny.grad = torch.zeros_like(tiny)
     # A group's own options win over the constructor's; a fused kernel would want the tensor on an accelerator.
-    probe = type(optimizer)([{**group, "params": [tiny], "fused": None}])
+    make = cast("Callable[[list[dict[str, Any]]], torch.optim.Optimizer]", type(optimizer))
+    probe = make([{**group, "params": [tiny], "fused": None}])
     probe.step()
     total = 0
     for value in probe.state[tiny].values():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.distributed.checkpoint as dcp
+from torch.distributed.checkpoint.filesystem import FileSystemReader
 from torch.distributed.checkpoint.metadata import Metadata, TensorStorageMetadata
 from torch.distributed.checkpoint.state_dict import (
     StateDictOptions,
@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from workloads.trainer.state import ExitCode, TrainerError, TrainState
 
@@ -98,7 +99,7 @@ def read(state: TrainState, checkpoint: Path, options: Options, group: Any) -> N
     """
     mine = parts(state)
     wanted = {name: value for part in mine for name, value in part.flat()}
-    reader = dcp.FileSystemReader(checkpoint)
+    reader = FileSystemReader(checkpoint)
     if problems := list(_misfits(wanted, reader.read_metadata())):
         shown = "; ".join(problems[:SHOWN]) + (f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else "")
         raise TrainerError(
@@ -106,7 +107,7 @@ def read(state: TrainState, checkpoint: Path, options: Options, group: Any) -> N
             "Resume with the model that wrote it, or give the run another name.",
             ExitCode.REFUSED,
         )
-    dcp.load(wanted, storage_reader=reader, process_group=group, no_dist=group is None)
+    load(wanted, storage_reader=reader, process_group=group, no_dist=group is None)
     by_parameter = {parameter: values for values, parameters in options for parameter in parameters}
     for part, model, optimizer in zip(mine, state.models, state.optimizers, strict=True):
         set_model_state_dict(model, {name: wanted[MODEL + name] for name in part.model}, options=OPTIONS)

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import torch.distributed.checkpoint as dcp
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.staging import AsyncStager
-from torch.distributed.checkpoint.state_dict_saver import AsyncSaveResponse
+from torch.distributed.checkpoint.state_dict_saver import AsyncSaveResponse, async_save
 
 from workloads.trainer.checkpoint.contents import Options, merge
 from workloads.trainer.checkpoint.manifest import GENERATORS, FileEntry, Manifest
@@ -80,7 +79,7 @@ class Report:
 def upload(tensors: dict[str, Any], draft: Draft, side: Side, stager: AsyncStager, opener: Opener) -> "Upload":
     """Copy `tensors` to host memory, which is the stall, and start to write them, which is not."""
     files = ChecksummedFiles(opener)
-    response = dcp.async_save(
+    response = async_save(
         tensors,
         storage_writer=writer(draft.partial, files),
         process_group=side.storage,

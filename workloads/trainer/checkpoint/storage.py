@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from torch.distributed.checkpoint import FileSystemWriter
-from torch.distributed.checkpoint.filesystem import FileSystem
+from torch.distributed.checkpoint.filesystem import FileSystem, FileSystemWriter
 
 from workloads.trainer.checkpoint.manifest import FileEntry
 
@@ -101,7 +100,7 @@ class ChecksummedFiles(FileSystem):
         self.error: OSError | None = None
 
     @contextmanager
-    def create_stream(self, path: str | os.PathLike[str], mode: str) -> Iterator[io.IOBase]:
+    def create_stream(self, path: str | os.PathLike[str], mode: str) -> Iterator[Any]:
         """The stream that DCP writes to (mode "wb") or reads from."""
         path = Path(path)
         if mode != "wb":
@@ -129,7 +128,7 @@ class ChecksummedFiles(FileSystem):
     def write(self, path: Path, content: bytes) -> None:
         """A whole small file, on disk when this returns."""
         with self.create_stream(path, "wb") as stream:
-            stream.write(content)  # type: ignore[attr-defined]  # IOBase itself declares no write
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
 
