@@ -32,7 +32,6 @@ class World:
 
     rank: int
     size: int
-    local_rank: int
     device: torch.device
     parallelism: Parallelism
     mesh: DeviceMesh
@@ -85,20 +84,26 @@ def joined(parallelism: Parallelism, device: torch.device) -> Iterator[World]:
         ValueError: the degrees do not make the number of processes.
     """
     rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    resolved = parallelism.resolved(size)
+    parallelism.resolved(size)
     if device.type == "cuda":
-        device = torch.device("cuda", local_rank)
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     store = None if "RANK" in os.environ else dist.HashStore()
     dist.init_process_group(backend, rank=rank, world_size=size, store=store)
     try:
-        shape = (resolved.pipeline, resolved.replicas, resolved.shards, resolved.tensor)
-        mesh = init_device_mesh(device.type, shape, mesh_dim_names=AXES)
-        yield World(rank=rank, size=size, local_rank=local_rank, device=device, parallelism=resolved, mesh=mesh)
+        yield placed(parallelism, device)
     finally:
         dist.destroy_process_group()
+
+
+def placed(parallelism: Parallelism, device: torch.device) -> World:
+    """This process's place in the mesh that ``parallelism`` makes of all processes that have met."""
+    rank, size = dist.get_rank(), dist.get_world_size()
+    resolved = parallelism.resolved(size)
+    shape = (resolved.pipeline, resolved.replicas, resolved.shards, resolved.tensor)
+    mesh = init_device_mesh(device.type, shape, mesh_dim_names=AXES)
+    return World(rank=rank, size=size, device=device, parallelism=resolved, mesh=mesh)
 
 
 def spread(
