@@ -209,10 +209,10 @@ def _add(group: "argparse._ArgumentGroup", each: "Field[Any]") -> None:
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=each.default, help=shown)
         return
     kind = type(each.default)
-    convert = partial(_member, kind) if issubclass(kind, StrEnum) else kind
-    group.add_argument(
-        flag, type=convert, default=each.default, help=shown, metavar=_METAVARS.get(kind) or "|".join(kind)
-    )
+    if issubclass(kind, StrEnum):
+        group.add_argument(flag, type=partial(_member, kind), default=each.default, help=shown, metavar="|".join(kind))
+        return
+    group.add_argument(flag, type=kind, default=each.default, help=shown, metavar=_METAVARS[kind])
 
 
 _METAVARS = {int: "N", float: "X", str: "TEXT"}

@@ -116,7 +116,7 @@ def read_weights(model: Decoder, folder: Path) -> None:
     Raises:
         TrainerError: there is none, it is damaged, or it is another model's.
     """
-    published = [folder] if (folder / "manifest.json").exists() else Store(directory=folder).published()
+    published = [folder] if (folder / "manifest.json").exists() else Store(directory=folder, keep=1).published()
     if not published:
         raise TrainerError(f"--start-from {folder}: no checkpoint there", ExitCode.REFUSED)
     wanted = {MODEL + name: parameter.detach() for name, parameter in model.named_parameters()}

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from workloads.data.tokens import Tokenizer
 from workloads.parallelism import Parallelism, Schedule
 from workloads.trainer.choices import Precision
 from workloads.trainer.main import Run, next_batch, one_step
@@ -26,7 +27,7 @@ def losses(folder: Path, degrees: dict[str, object]) -> dict[str, object]:
         degrees["schedule"] = Schedule(str(degrees["schedule"]))
     options = Options(
         model=ModelOptions(context=64),
-        data=DataOptions(tokenizer="bytes", data=str(folder / "data"), micro_batch=micro_batch),  # type: ignore[arg-type]
+        data=DataOptions(tokenizer=Tokenizer.BYTES, data=str(folder / "data"), micro_batch=micro_batch),
         learning=LearningOptions(steps=4, warmup=2),
         parallelism=Parallelism(**degrees),  # type: ignore[arg-type]
         compute=ComputeOptions(precision=precision),
