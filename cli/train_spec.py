@@ -100,7 +100,7 @@ def _from_recipe(wishes: Wishes, settings: Settings, team: Team, pool: Pool) -> 
         pull_secret=PULL_SECRET if settings.registry.credentials else None,
         queue=wishes.queue,
         priority_class=wishes.priority,
-        runner=Runner.TRAINER if getattr(settings, "training_operator", None) is not None else Runner.JOB,
+        runner=Runner.TRAINER if settings.training_operator is not None else Runner.JOB,
     )
     options = {key: value for key, value in (wishes.options or {}).items() if value is not None}
     if wishes.name is not None:

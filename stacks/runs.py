@@ -86,8 +86,8 @@ def place_of(settings: "Settings", pool: "Pool", team: "Team") -> Place:
         gpus=team.gpus,
         cpus=team.cpus,
         memory_gib=team.memory_gib,
-        trainer=getattr(settings, "training_operator", True) is not None,
-        queues=getattr(settings, "queueing", True) is not None,
+        trainer=settings.training_operator is not None,
+        queues=settings.queueing is not None,
     )
 
 

@@ -62,7 +62,7 @@ def _runs_have_a_pool(settings: "Settings", report: Report) -> Iterator[Problem]
             yield _unknown(report, "training", number, "pool", value=run.pool, kind="pool", known=known)
 
 
-@rule("training", "training", "teams", "pools", "storage")
+@rule("training", "training", "teams", "pools", "storage", "queueing", "training_operator")
 def _runs_can_run(settings: "Settings", _report: Report) -> Iterator[Problem]:
     """What `slipway train submit` checks too, with its own rule ids; runs of an unknown pool or team are told above."""
     pools, teams = _pools(settings), _teams(settings)

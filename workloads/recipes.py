@@ -17,11 +17,10 @@ from typing import Final
 
 from components import versions
 from workloads.manifests.pods import GRACE_SECONDS
+from workloads.manifests.trainjob import KIT_TRAINER
 from workloads.parallelism import REST, Parallelism
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, TrainingSpec
 
-TRAINER: Final = "workloads/trainer/main.py"
-"""Path in the image, whose working directory is the repository's."""
 METRICS_PORT: Final = 9400
 HOUR: Final = 3600
 KILL_MARGIN_SECONDS: Final = 15
@@ -259,7 +258,7 @@ def _run(
         min_nodes=min_nodes,
         share=target.node,
         image=target.image,
-        script=TRAINER,
+        script=KIT_TRAINER,
         args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={GRACE_SECONDS - KILL_MARGIN_SECONDS}"),
         mount=target.mount,
         time_limit_seconds=hours * HOUR,

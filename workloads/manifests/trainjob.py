@@ -8,7 +8,16 @@ from typing import Any
 
 from components import versions
 from components.outputs import FabricProfile
-from workloads.manifests.pods import CONTAINER_SECURITY, Part, affinity, environment, resources, tolerations, volumes
+from workloads.manifests.pods import (
+    CONTAINER_SECURITY,
+    GRACE_SECONDS,
+    Part,
+    affinity,
+    environment,
+    resources,
+    tolerations,
+    volumes,
+)
 from workloads.manifests.runtimes import LAUNCHER, NODE, own_runtime, runtime_name
 from workloads.manifests.training import (
     CLUSTER_DOMAIN,
@@ -28,6 +37,8 @@ PATCH_MANAGER = "slipway.dev/run"
 PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
+KIT_TRAINER = "workloads/trainer/main.py"
+"""The kit's own trainer, in its own image."""
 MPI_PORT = 29500
 """Where rank 0 keeps torch's store in a run that mpirun starts."""
 
@@ -83,7 +94,13 @@ def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
 
 
 def command(spec: TrainingSpec) -> list[str]:
-    """What starts the processes; Trainer tells torchrun their numbers and where to meet (``PET_*``)."""
+    """What starts the processes; Trainer tells torchrun their numbers and where to meet (``PET_*``).
+
+    The kit's own trainer comes with a torchrun that hands on its exit code: what it refuses, or what diverges, is not
+    tried again.
+    """
+    if spec.launcher is Launcher.TORCHRUN and spec.script == KIT_TRAINER:
+        return ["python", "-m", "workloads.trainer.launch"]
     return [str(spec.launcher)]
 
 
@@ -91,11 +108,14 @@ def launcher_arguments(spec: TrainingSpec) -> list[str]:
     """The launcher's own arguments, before the script."""
     if spec.launcher is Launcher.MPIRUN:
         return _mpirun(spec)
+    # torchrun kills what has not ended 30 s after SIGTERM, however far its last checkpoint is.
+    patience = f"--shutdown-timeout={GRACE_SECONDS - 10}"
     if spec.min_nodes is None:
-        return []
+        return [patience]
     # Trainer v2.3 knows no elastic run (plugins/torch: "TODO: Add support for PyTorch elastic") and sets PET_NNODES to
     # one number; arguments win over variables. Trainer's own static rendezvous admits no late-comers.
     return [
+        patience,
         f"--nnodes={nodes_range(spec)}",
         "--rdzv-backend=c10d",
         f"--rdzv-endpoint={first_host(spec)}:{RENDEZVOUS_PORT}",
