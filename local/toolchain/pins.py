@@ -151,7 +151,7 @@ def _controller(
     build = Executable(
         name=name, version=version, package=package, cpu_seconds=cpu_seconds, link_variables=link_variables
     )
-    return GoModule(name=module, builds=(build,), disk=disk, fetch_seconds=5)
+    return GoModule(name=module, builds=(build,), disk=disk, fetch_seconds=10)
 
 
 # The order is that of the build: the longest and most fragile first, so that the estimate is good early and trouble
@@ -247,7 +247,7 @@ MODULES: Final = (
         JOBSET_VERSION,
         cpu_seconds=115,
         link_variables=((f"{JOBSET_MODULE}/pkg/version.GitVersion", f"v{JOBSET_VERSION}"),),
-        disk=Disk(sources_mib=400, compiled_mib=900, installed_mib=80),
+        disk=Disk(sources_mib=310, compiled_mib=900, installed_mib=80),
     ),
     _controller(
         "trainer",
@@ -255,7 +255,7 @@ MODULES: Final = (
         f"{TRAINER_MODULE}/cmd/trainer-controller-manager",
         TRAINER_VERSION,
         cpu_seconds=15,
-        disk=Disk(sources_mib=100, compiled_mib=200, installed_mib=70),
+        disk=Disk(sources_mib=120, compiled_mib=200, installed_mib=70),
     ),
     _controller(
         "kueue",
@@ -264,7 +264,7 @@ MODULES: Final = (
         KUEUE_VERSION,
         cpu_seconds=157,
         link_variables=((f"{KUEUE_MODULE}/pkg/version.GitVersion", f"v{KUEUE_VERSION}"),),
-        disk=Disk(sources_mib=500, compiled_mib=1000, installed_mib=190),
+        disk=Disk(sources_mib=350, compiled_mib=1000, installed_mib=190),
     ),
     GoModule(
         name="kserve",

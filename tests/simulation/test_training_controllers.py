@@ -140,6 +140,19 @@ def test_the_managers_run_with_the_configuration_of_their_charts_but_for_address
     assert platform.running_configuration("trainer")["clientConnection"]["qps"] == 77
 
 
+def test_the_managers_have_no_more_rights_than_the_roles_of_their_charts(platform: Platform) -> None:
+    accounts = {
+        "kueue": "system:serviceaccount:kueue-system:kueue-controller-manager",
+        "jobset": "system:serviceaccount:jobset-system:jobset-controller",
+        "trainer": "system:serviceaccount:kubeflow-system:kubeflow-trainer-controller-manager",
+    }
+    for short, account in accounts.items():
+        (user,) = json.loads((platform.cluster / short / "kubeconfig").read_text())["users"]
+        assert user["user"]["as"] == account
+    logs = [(platform.cluster / "logs" / f"{name}.log").read_text() for name in MANAGERS]
+    assert [line for log in logs for line in log.splitlines() if "is forbidden" in line] == []
+
+
 def test_webhooks_are_those_that_the_charts_render_and_lead_to_loopback(platform: Platform) -> None:
     found = {item["metadata"]["name"]: item for item in _hooks(platform)}
     assert sorted(found) == [

@@ -28,6 +28,8 @@ class Release:
     """What the cluster holds for one manager: its Deployment, and the ConfigMaps beside it."""
 
     namespace: str
+    account: str = ""
+    """The service account of its pods, whose roles the manager has; "": it acts as an administrator."""
     arguments: tuple[str, ...] = ()
     """Arguments of the Deployment's container, as its chart rendered them."""
     configuration: str = ""

@@ -29,6 +29,8 @@ class DeploymentView:
     config_map: str
     arguments: tuple[str, ...]
     deleting: bool
+    account: str = ""
+    """The service account of its pods."""
 
 
 def deployment_view(deployment: Document) -> DeploymentView:
@@ -48,6 +50,7 @@ def deployment_view(deployment: Document) -> DeploymentView:
         config_map=str(mounted.get("name", "")) if waits_for else "",
         arguments=tuple(containers[0].get("args") or ()) if waits_for else (),
         deleting="deletionTimestamp" in meta,
+        account=str(pod.get("serviceAccountName", "")) if waits_for else "",
     )
 
 
@@ -67,6 +70,7 @@ async def read(manager: Manager, deployment: DeploymentView, kube: Kube) -> Rele
     data = (rendered or {}).get("data") or {}
     return Release(
         namespace=deployment.namespace,
+        account=deployment.account,
         # The file of a pod is none on this host: the document goes where its declaration says.
         arguments=tuple(item for item in deployment.arguments if not item.startswith("--config=")),
         configuration=((configuration or {}).get("data") or {}).get(CONFIGURATION_FILE, ""),

@@ -6,8 +6,10 @@ registered, so that whoever waits for the release (Helm does) finds a controller
 
 import asyncio
 import base64
+import json
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 import httpx2
 import yaml
@@ -49,8 +51,9 @@ class RunningManager:
         self._deployment: DeploymentView | None = None
         self._release: Release | None = None
         """What the child was started for."""
-        self._registered: str | None = None
-        """The webhooks that are there, as the release renders them; None: an earlier supervisor may have left some."""
+        self._registered: tuple[object, ...] | None = None
+        """Release and port that the webhooks are those of, () for none; None: an earlier supervisor's may be there."""
+        self._ports: Mapping[str, int] = {}
         self._events = PodEvents(kube)
 
     async def reconcile(self, deployments: Collection[DeploymentView], pods: Iterable[PodView]) -> None:
@@ -91,6 +94,7 @@ class RunningManager:
         spec = await asyncio.to_thread(self._prepare, release)
         if self._child is not None:
             await self._plane.end_controller(self._child)
+            self._child = None
         self._release = release
         if self._manager.secret is not None:
             # It hands its certificate to its webhooks before it answers anything.
@@ -100,11 +104,12 @@ class RunningManager:
         _LOG.info("cluster %s: %s starts", self._plane.name, self._manager.executable)
 
     async def _end(self) -> None:
+        if self._registered != ():
+            # First: should the API server fail now, the next pass finds everything as it was.
+            await webhooks.remove(self._kube, self._manager.executable)
+            self._registered = ()
         child, self._child = self._child, None
         self._release = self._deployment = None
-        if self._registered != "":
-            await webhooks.remove(self._kube, self._manager.executable)
-            self._registered = ""
         if child is not None:
             await self._plane.end_controller(child)
             _LOG.info("cluster %s: %s is gone", self._plane.name, self._manager.executable)
@@ -116,13 +121,12 @@ class RunningManager:
 
     def _site(self) -> Site:
         short = self._manager.short
-        book = PortBook(self._plane.directory / "ports.json")
-        known = {port: book.known().get(f"{short}-{port}", 0) for port in _PORTS}
         if self._child is None:
-            # Those of a living manager are not free, and it keeps them.
+            # Those of a living manager are not free, and its successor gets them.
+            book = PortBook(self._plane.directory / "ports.json")
             reserved = book.reserve(*(f"{short}-{port}" for port in _PORTS))
-            known = {port: reserved[f"{short}-{port}"] for port in _PORTS}
-        return Site(directory=private_directory(self._plane.directory / short), ports=known)
+            self._ports = {port: reserved[f"{short}-{port}"] for port in _PORTS}
+        return Site(directory=private_directory(self._plane.directory / short), ports=self._ports)
 
     def _certificate(self, release: Release) -> tuple[Authority, Pair]:
         """What the webhooks' server shows, and who signed it."""
@@ -159,10 +163,25 @@ class RunningManager:
                 "HOME": str(site.directory),
                 "TMPDIR": str(site.directory),
                 "PATH": "/usr/bin:/bin",
-                "KUBECONFIG": str(plane.directory / "admin.kubeconfig"),
+                "KUBECONFIG": str(self._kubeconfig(release, site)),
                 "POD_NAMESPACE": release.namespace,
             },
         )
+
+    def _kubeconfig(self, release: Release, site: Site) -> Path:
+        """Who the manager is: its service account, so that the roles of its chart decide what it may do.
+
+        By impersonation: a certificate cannot hold the names of all service accounts, a token would have to be renewed.
+        """
+        admin = self._plane.directory / "admin.kubeconfig"
+        if not release.account:
+            return admin
+        account = f"system:serviceaccount:{release.namespace}:{release.account}"
+        document = json.loads(admin.read_text())
+        document["users"][0]["user"]["as"] = account
+        file = site.directory / "kubeconfig"
+        write_private(file, json.dumps(document, indent=2))
+        return file
 
     async def _publish(self, secret: CertificateSecret) -> None:
         release = self._release
@@ -180,27 +199,20 @@ class RunningManager:
             await self._kube.create(path, document)
 
     async def _register(self) -> None:
-        release = self._release
-        if release is None:
+        release, manager, port = self._release, self._manager, self._ports["webhook"]
+        if release is None or self._registered == (release, port):
             return
-        manager = self._manager
         text = release.webhooks
         if manager.webhook_manifests is not None:
             sources = await asyncio.to_thread(manager.sources)
             text = (sources / manager.webhook_manifests).read_text()
-        if self._registered == text:
-            return
         authority, _ = await asyncio.to_thread(self._certificate, release)
         bundle = base64.b64encode(authority.pem.encode()).decode()
-        port = self._site_port()
         for name, path in release.conversions:
             patch = webhooks.conversion(path, port, bundle, manager.executable)
             await webhooks.convert(self._kube, name, patch)
         await webhooks.register(self._kube, manager.executable, webhooks.configurations(text, port, bundle))
-        self._registered = text
-
-    def _site_port(self) -> int:
-        return PortBook(self._plane.directory / "ports.json").known()[f"{self._manager.short}-webhook"]
+        self._registered = (release, port)
 
 
 async def _health(url: str) -> str:
