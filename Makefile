@@ -36,6 +36,7 @@ plan: sync ## Show what ENV would be: resources, GPUs, addresses (Python only, n
 
 test: sync ## Run every tier of tests that this machine can run now
 	@$(RUN) pytest -n 2 --dist loadfile tests/unit tests/contract tests/snapshot
+	@$(RUN) python -m tests.workloads
 	@$(RUN) pytest $(SIDE_BY_SIDE) tests/simulation
 
 test-fast: sync ## Run the tier that needs Python only
