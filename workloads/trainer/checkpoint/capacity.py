@@ -12,9 +12,9 @@ from workloads.trainer.checkpoint.store import Store
 from workloads.trainer.state import ExitCode, TrainerError, TrainState
 
 TENSOR_OVERHEAD_BYTES = 2048
-"""What torch.save adds to a tensor: a zip archive with its own directory, padded to 64 bytes per record."""
+"""What each rank adds to each tensor: torch.save's zip archive around its shard, and the shard's entry in .metadata."""
 RANK_OVERHEAD_BYTES = 32 * 1024
-"""Generators of one rank and its share of DCP's metadata."""
+"""Generators of one rank."""
 
 
 def tensor_bytes(state: TrainState) -> dict[str, int]:
@@ -33,7 +33,7 @@ def tensor_bytes(state: TrainState) -> dict[str, int]:
         }
         for name, value in get_model_state_dict(model).items():
             if isinstance(value, torch.Tensor):
-                sizes[name] = value.numel() * value.itemsize + TENSOR_OVERHEAD_BYTES
+                sizes[name] = value.numel() * value.itemsize
         sizes |= _moments(model, ratio)
     return sizes
 
@@ -58,7 +58,7 @@ def _optimizer_bytes(optimizer: torch.optim.Optimizer, group: Mapping[str, Any],
     for value in probe.state[tiny].values():
         if isinstance(value, torch.Tensor):
             scaled = value.numel() == tiny.numel()
-            total += value.itemsize * (parameter.numel() if scaled else value.numel()) + TENSOR_OVERHEAD_BYTES
+            total += value.itemsize * (parameter.numel() if scaled else value.numel())
     return total
 
 
@@ -67,7 +67,9 @@ def total_bytes(by_rank: Sequence[Mapping[str, int]]) -> int:
     union: dict[str, int] = {}
     for sizes in by_rank:
         union |= sizes
-    return sum(union.values()) + RANK_OVERHEAD_BYTES * len(by_rank)
+    # A parameter has its own entry, and one for each of the optimizer's quantities: Adam's step and two moments.
+    shards = sum(len(sizes) for sizes in by_rank) * 2
+    return sum(union.values()) + shards * TENSOR_OVERHEAD_BYTES + len(by_rank) * RANK_OVERHEAD_BYTES
 
 
 def check_room(store: Store, checkpoint_bytes: int) -> None:
