@@ -13,9 +13,10 @@ from local.cluster.process_node import network
 from local.cluster.process_node.cgroups import Cgroups
 from local.cluster.process_node.context import NodeContext
 from local.cluster.process_node.events import Events
+from local.cluster.process_node.kubelet_api import KubeletServer
 from local.cluster.process_node.node_status import NodeStatus
 from local.cluster.process_node.sandbox import Sandbox
-from local.cluster.process_node.seams import KubeletApi, NodeError, NodeSettings
+from local.cluster.process_node.seams import NodeError, NodeSettings
 from local.cluster.process_node.simulated import SimulatedPod, is_simulated
 from local.cluster.process_node.store import Pods
 from local.cluster.process_node.worker import PodWorker
@@ -49,7 +50,7 @@ class Agent:
             kube, "/api/v1/nodes", _whole, self._changed.set, f"metadata.name={settings.node}"
         )
         pod_network = await network.connect(settings)
-        cgroups = Cgroups(settings.node)
+        cgroups = Cgroups(settings.directory)
         cgroups.sweep()
         context = NodeContext(
             settings=settings,
@@ -66,7 +67,7 @@ class Agent:
             asyncio.create_task(work)
             for work in (pods.run(), services.run(), node.run(), events.run(), status.run(problem))
         ]
-        api = _kubelet_api(settings, self._store)
+        api = KubeletServer(settings, self._store)
         try:
             await api.start()
             events.node("Starting", "Starting kubelet.")
@@ -79,6 +80,7 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
             await pod_network.close()
+            cgroups.close()
             await kube.close()
             _LOG.info("stopped")
 
@@ -138,19 +140,6 @@ class Agent:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _NoApi:
-    async def start(self) -> None:
-        """Nothing to serve."""
-
-    async def stop(self) -> None:
-        """Nothing was served."""
-
-
-def _kubelet_api(settings: NodeSettings, store: Pods) -> KubeletApi:
-    del settings, store
-    return _NoApi()
 
 
 def _whole(item: Document) -> Document:

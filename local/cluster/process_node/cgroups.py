@@ -1,6 +1,7 @@
 """Limits on memory and CPU: control groups of version 1 or 2 where they may be made, else a poll that kills."""
 
 import contextlib
+import hashlib
 import logging
 import os
 import signal
@@ -92,7 +93,9 @@ class Group:
 class Cgroups:
     """The control groups of one node."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, directory: Path) -> None:
+        # By the state directory: environments beside each other have nodes of the same name.
+        node = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
         self._bases: dict[str, Path] = {}
         self.problem = ""
         """Why limits are polled; "" when the kernel holds them."""
@@ -119,6 +122,12 @@ class Cgroups:
                     path.rmdir()
             return Group(limits)
         return Group(limits, made)
+
+    def close(self) -> None:
+        """Give the node's own groups back; they stay while processes are in them."""
+        for base in set(self._bases.values()):
+            with contextlib.suppress(OSError):
+                base.rmdir()
 
     def sweep(self) -> None:
         """Kill and remove what a former agent left."""

@@ -74,7 +74,8 @@ class Stream:
         except BlockingIOError:
             pass
         if self._rest:
-            self._log.write(self._entry(_stamp(), b"F", self._rest))
+            # A piece, as containerd writes a last line without an end: whoever reads it adds none.
+            self._log.write(self._entry(_stamp(), b"P", self._rest))
             self._rest = b""
 
     def _consume(self, block: bytes) -> None:
