@@ -33,13 +33,15 @@ def presigned_token(cluster: str, region: str, credentials: Any) -> str:
 
     suffix = next((text for start, text in _SUFFIXES.items() if region.startswith(start)), "amazonaws.com")
     host = f"sts.{region}.{suffix}"
+    # The signer holds its emitter weakly: one that nobody else holds is gone once the collector comes by.
+    emitter = botocore.session.get_session().get_component("event_emitter")
     signer = RequestSigner(
         ServiceId("STS"),
         region,
         "sts",
         "v4",
         credentials,
-        botocore.session.get_session().get_component("event_emitter"),
+        emitter,
     )
     request = {
         "method": "GET",

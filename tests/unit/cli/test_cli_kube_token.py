@@ -2,14 +2,17 @@
 
 import base64
 import datetime as dt
+import gc
 import json
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.signers import RequestSigner
 
 from cli.exits import Exit
 from cli.kube_token import exec_credential, presigned_token
@@ -25,6 +28,17 @@ def decoded(token: str) -> str:
     body = token.removeprefix("k8s-aws-v1.")
     assert "=" not in body, "EKS takes the token without padding"
     return base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)).decode()
+
+
+def test_a_collection_of_garbage_in_between_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    generate = RequestSigner.generate_presigned_url
+
+    def collected(*args: Any, **options: Any) -> Any:
+        gc.collect()
+        return generate(*args, **options)
+
+    monkeypatch.setattr(RequestSigner, "generate_presigned_url", collected)
+    assert "X-Amz-Signature" in decoded(presigned_token("main", "eu-west-1", Credentials(KEY, SECRET)))
 
 
 def test_the_token_is_a_presigned_caller_identity_request_for_the_region() -> None:
