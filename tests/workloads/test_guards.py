@@ -74,7 +74,7 @@ def test_a_rank_that_is_slow_in_most_steps_is_told_once_with_its_host() -> None:
     told = [event for each in events for event in each]
     assert len(told) == 1
     assert told[0].step == 5, "once the window is full"
-    assert told[0].message == "rank 2 on b takes 2 s of its own per step, 2.0 times the median of 1 s"
+    assert told[0].message == "rank 2 on b is slow: 2 s for what takes the median of all ranks 1 s, 2.0 times as long"
 
 
 def test_one_slow_step_is_no_straggler() -> None:

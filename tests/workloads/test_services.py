@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.support.training import gang
+from workloads.trainer.checkpoint.manifest import Manifest
 from workloads.trainer.launch import exit_code
 from workloads.trainer.state import ExitCode
 
@@ -38,6 +39,25 @@ def test_another_models_checkpoint_ends_every_rank_with_one_line(tmp_path: Path)
     assert "trainer: " in output.splitlines()[-1]
     assert "width is 16 there and 24 here" in output.splitlines()[-1]
     assert gang.steps_of(list(tmp_path.glob("step-*"))) == ["step-00000004"]
+
+
+def test_what_one_rank_meets_all_ranks_agree_on(tmp_path: Path) -> None:
+    gang.run(2, tmp_path, "--full-at", "1:8", "--wait")
+    assert gang.steps_of(list(tmp_path.glob("step-*"))) == ["step-00000004", "step-00000012"]
+    (guard,) = gang.events(tmp_path, "guard")
+    assert (guard["guard"], guard["step"], guard["fatal"]) == ("checkpoint", 8, False)
+    assert "rank 1: OSError: [Errno 28] No space left on device" in str(guard["message"])
+    # Two ranks share the check: this file is among those that rank 1 reads.
+    newest = tmp_path / "step-00000012"
+    victim = sorted(Manifest.read(newest).files)[1]
+    content = bytearray((newest / victim).read_bytes())
+    content[len(content) // 3] ^= 4
+    (newest / victim).write_bytes(content)
+    results = gang.run(2, tmp_path, "--steps", "16")
+    (resume,) = gang.events(tmp_path, "resume")
+    assert resume["step"] == 4
+    assert f"skipped step-00000012: {victim} does not match its checksum" in results[0][1]
+    assert (tmp_path / "step-00000016").is_dir()
 
 
 def test_a_finished_run_that_is_started_again_does_nothing(tmp_path: Path) -> None:

@@ -100,14 +100,15 @@ def robust_z(value: float, others: Sequence[float] | deque[float]) -> float:
 
 @dataclass(kw_only=True)
 class StragglerGuard:
-    """A rank whose own time per step stays above `ratio` times the median of all ranks, in the median of a window.
+    """A rank whose own time stays above `ratio` times the median of all ranks, in the median of a window.
 
-    One slow step is noise; a slow GPU, a throttled core or a bad cable is slow in most steps.
+    One slow measurement is noise; a slow GPU or a throttled core is slow in most of them. What is compared is time that
+    a rank spends without waiting for others: the probe's, or the loop's own measure (`StepReport.own_seconds`).
     """
 
     ratio: float
     hosts: Sequence[str]
-    window: int = 20
+    window: int = 5
     _seen: deque[Sequence[float]] = field(default_factory=deque)
     _told: set[int] = field(default_factory=set)
 
@@ -127,8 +128,8 @@ class StragglerGuard:
             GuardEvent(
                 guard="straggler",
                 step=step,
-                message=f"rank {rank} on {self.hosts[rank]} takes {typical[rank]:.3g} s of its own per step, "
-                f"{typical[rank] / median:.1f} times the median of {median:.3g} s",
+                message=f"rank {rank} on {self.hosts[rank]} is slow: {typical[rank]:.3g} s for what takes the median "
+                f"of all ranks {median:.3g} s, {typical[rank] / median:.1f} times as long",
             )
             for rank in new
         ]

@@ -19,6 +19,7 @@ from workloads.trainer.checkpoint.store import Store
 from workloads.trainer.guards import GuardEvent, SpikeGuard, StragglerGuard, Watchdog, nonfinite
 from workloads.trainer.journal import Attempt, Journal, begin_attempt
 from workloads.trainer.metrics import Metrics
+from workloads.trainer.probe import Probe
 from workloads.trainer.progress import ProgressView
 from workloads.trainer.side import Side
 from workloads.trainer.state import ExitCode, Position, ServiceOptions, StepReport, TrainerError, TrainState
@@ -48,6 +49,7 @@ class Services:
         self._spikes = SpikeGuard(score=options.spike_score)
         self._stragglers = StragglerGuard(ratio=options.straggler_ratio, hosts=self._side.hosts())
         self._watchdog = Watchdog(options.hang_seconds, rank=self._side.rank)
+        self._probe = Probe(next(state.models[0].parameters()).device)
         self._state = state
         self._checkpointer = self._make_checkpointer(state)
         self._signalled: float | None = None
@@ -164,7 +166,7 @@ class Services:
         since = 0.0 if self._signalled is None else time.monotonic() - self._signalled + 1
         checkpointer = self._checkpointer
         due = checkpointer is not None and checkpointer.due(report.step)
-        own = report.seconds if report.own_seconds is None else report.own_seconds
+        own = self._probe.seconds(report.step) if report.own_seconds is None else report.own_seconds
         loss = math.nan if report.loss is None else report.loss
         return (since, float(due), float(bad is not None), own, report.data_wait_seconds, loss)
 
@@ -182,8 +184,9 @@ class Services:
         if self._side.first:
             typical = self._metrics.step_quantile(50)
             self._progress.step(report, tokens_per_second=self._metrics.tokens_per_second, step_seconds=typical)
-        seen = [self._spikes.step(report), *self._stragglers.step(report.step, own_seconds)]
-        for event in seen:
+        measured = not any(math.isnan(seconds) for seconds in own_seconds)
+        lagging = self._stragglers.step(report.step, own_seconds) if measured else []
+        for event in [self._spikes.step(report), *lagging]:
             if event is not None:
                 self._guard(event)
 

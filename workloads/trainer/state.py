@@ -116,7 +116,7 @@ class StepReport:
         grad_norm: norm of the gradients before clipping; None where it was not computed.
         learning_rate: of the step.
         own_seconds: time that this rank computed, without waiting for others; the straggler guard compares it between
-            ranks. None: `seconds` is compared.
+            ranks. None: each rank times a small piece of work of its own now and then (probe.py).
     """
 
     step: int

@@ -21,6 +21,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
+from tests.support.training.alone import FullDisk
 from workloads.trainer.checkpoint import generators
 from workloads.trainer.services import Services
 from workloads.trainer.state import Interval, ServiceOptions, StepReport, TrainerError, TrainState
@@ -66,6 +67,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--step-seconds", type=float, default=0.0)
     parser.add_argument("--forget", choices=["generators", "data"], help="sabotage: what is not restored")
     parser.add_argument("--wait", action="store_true")
+    parser.add_argument("--full-at", default="", help="RANK:STEP whose checkpoint meets a full disk")
     return parser.parse_args()
 
 
@@ -104,6 +106,9 @@ def wait_to_be_killed(args: argparse.Namespace, rank: int, step: int) -> None:
 def train(args: argparse.Namespace, services: Services, state: TrainState, rank: int, world: int) -> int:
     model, optimizer, data = state.models[0], state.optimizers[0], state.data
     assert isinstance(data, Order)
+    disk = FullDisk(limit=2_000)
+    assert services._checkpointer is not None
+    services._checkpointer.opener = disk
     position = services.resume()
     if position is not None and args.forget == "data":
         data.consumed = 0
@@ -111,6 +116,7 @@ def train(args: argparse.Namespace, services: Services, state: TrainState, rank:
         generators.reseed(seed=SEED, step=0, layout={}, rank=rank)
     seen = (args.directory / f"data-{rank}.jsonl").open("a")
     for step in range(position.step + 1 if position else 1, args.steps + 1):
+        disk.full = args.full_at == f"{rank}:{step}"
         began = time.monotonic()
         chosen = data.batch()
         share = chosen[rank * BATCH // world : (rank + 1) * BATCH // world]
