@@ -12,6 +12,7 @@ import yaml
 from components import tokens, versions
 from components.kubernetes import queue_objects as objects
 from components.kubernetes.charts import release
+from components.kubernetes.controller_namespace import create_namespace
 from components.kubernetes.objects import ClusterObject
 from components.kubernetes.queue_objects import Manifest, Preemption, TeamShare
 from components.ordering import after, ready
@@ -21,6 +22,8 @@ from components.problems import refuse
 CHART = "kueue"
 NAMESPACE = "kueue-system"
 TEAM_LABEL = "slipway.dev/team"
+PORTS = (9443, 8443, 8082)
+"""Webhooks, metrics, and the API that shows who waits (visibility)."""
 FRAMEWORKS = ("batch/job", "jobset.x-k8s.io/jobset", "trainer.kubeflow.org/trainjob")
 """What is queued. Pods and Deployments are not: model services start when they must, and scale when they must."""
 CONFIG_API = "config.kueue.x-k8s.io/v1beta2"
@@ -163,24 +166,17 @@ class Queueing(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace, "ready": self.ready})
 
     def _create_manager(self, name: str, args: QueueingArgs) -> tuple[k8s.core.v1.Namespace, k8s.helm.v3.Release]:
-        labels = {
-            "app.kubernetes.io/managed-by": "slipway",
-            "pod-security.kubernetes.io/enforce": "baseline",
-        }
-        namespace = k8s.core.v1.Namespace(
-            f"{name}-namespace",
-            metadata={"name": NAMESPACE, "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after(*args.ready)),
-        )
+        opts = pulumi.ResourceOptions(parent=self, depends_on=after(*args.ready))
+        made = create_namespace(name, NAMESPACE, ports=PORTS, opts=opts)
         manager = release(
             f"{name}-{CHART}",
             chart=CHART,
             mirror=args.charts_mirror,
-            namespace=namespace.metadata.name,
+            namespace=made.namespace.metadata.name,
             values=values(args),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=made.resources),
         )
-        return namespace, manager
+        return made.namespace, manager
 
     def _create_flavors(self, name: str, args: QueueingArgs, manager: pulumi.Resource) -> list[pulumi.Resource]:
         topologies = {

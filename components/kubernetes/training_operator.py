@@ -9,6 +9,7 @@ import pulumi_kubernetes as k8s
 
 from components import tokens, versions
 from components.kubernetes.charts import release
+from components.kubernetes.controller_namespace import ControllerNamespace, create_namespace
 from components.kubernetes.objects import ClusterObject
 from components.ordering import after, ready
 from components.problems import refuse
@@ -17,6 +18,8 @@ JOBSET = "jobset"
 TRAINER = "kubeflow-trainer"
 NAMESPACES = {JOBSET: "jobset-system", TRAINER: "kubeflow-system"}
 """Chart -> the namespace that its documentation installs it in."""
+PORTS = {JOBSET: (9443, 8443), TRAINER: (9443, 8443, 10443)}
+"""Webhooks and metrics; Trainer's third port takes the progress that runs report (its chart's values)."""
 RUNTIME_KIND = "ClusterTrainingRuntime"
 API_VERSION = "trainer.kubeflow.org/v1alpha1"
 
@@ -93,26 +96,19 @@ class TrainingOperator(pulumi.ComponentResource):
         namespace = self._create_namespace(name, TRAINER, args)
         trainer = self._create_release(name, TRAINER, namespace, args, first)
         runtimes = [self._create_runtime(name, item, trainer) for item in args.runtimes]
-        self.namespace = namespace.metadata.name
+        self.namespace = namespace.namespace.metadata.name
         self.ready = ready(self.namespace, trainer, *runtimes)
         self.register_outputs({"namespace": self.namespace, "ready": self.ready})
 
-    def _create_namespace(self, name: str, chart: str, args: TrainingOperatorArgs) -> k8s.core.v1.Namespace:
-        labels = {
-            "app.kubernetes.io/managed-by": "slipway",
-            "pod-security.kubernetes.io/enforce": "baseline",
-        }
-        return k8s.core.v1.Namespace(
-            f"{name}-{NAMESPACES[chart]}-namespace",
-            metadata={"name": NAMESPACES[chart], "labels": labels},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after(*args.ready)),
-        )
+    def _create_namespace(self, name: str, chart: str, args: TrainingOperatorArgs) -> ControllerNamespace:
+        opts = pulumi.ResourceOptions(parent=self, depends_on=after(*args.ready))
+        return create_namespace(f"{name}-{NAMESPACES[chart]}", NAMESPACES[chart], ports=PORTS[chart], opts=opts)
 
     def _create_release(
         self,
         name: str,
         chart: str,
-        namespace: k8s.core.v1.Namespace,
+        namespace: ControllerNamespace,
         args: TrainingOperatorArgs,
         first: list[pulumi.Resource],
     ) -> k8s.helm.v3.Release:
@@ -120,9 +116,9 @@ class TrainingOperator(pulumi.ComponentResource):
             f"{name}-{chart}",
             chart=chart,
             mirror=args.charts_mirror,
-            namespace=namespace.metadata.name,
+            namespace=namespace.namespace.metadata.name,
             values=VALUES[chart](args),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace, *first]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*namespace.resources, *first]),
         )
 
     def _create_runtime(self, name: str, manifest: Mapping[str, Any], trainer: pulumi.Resource) -> pulumi.Resource:
