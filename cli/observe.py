@@ -9,6 +9,7 @@ from cli.inference import INFERENCE_SERVICES
 from cli.kube_objects import Json, namespace_of
 from cli.kubernetes import Kubernetes
 from cli.outputs import ClusterExport, StackOutputs, parse_outputs
+from cli.queues import CLUSTER_QUEUES
 from cli.readiness import ClusterView, EnvironmentState, assess
 from cli.training import RunView, belongs, first_pod
 from components import versions
@@ -38,12 +39,14 @@ def _view(cluster: ClusterExport, outputs: StackOutputs, environment: Mapping[st
         runs = look_at_runs(api, sorted(namespaces), nodes)
         # None where KServe is not installed: the server does not know the collection.
         services = api.list(INFERENCE_SERVICES) if outputs.inference else []
+        queues = api.list(CLUSTER_QUEUES) if outputs.queues else []
     except UserError as error:
         return ClusterView(problem=error.what)
     return ClusterView(
         nodes=nodes,
         claims=claims,
         services=services,
+        queues=queues,
         pods=runs.pods,
         events=runs.events,
         jobs=runs.jobs,

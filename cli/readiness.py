@@ -7,6 +7,7 @@ from typing import Any, Final
 from cli.inference import InferenceState, inference_state
 from cli.kube_objects import events_of, find
 from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport
+from cli.queues import QueueState, queue_state
 from cli.terminal import counted
 from cli.training import RunView, TrainingState, submitted_runs, training_state
 
@@ -29,6 +30,7 @@ class ClusterView:
     trainjobs: Sequence[Json] = ()
     workloads: Sequence[Json] = ()
     services: Sequence[Json] = ()
+    queues: Sequence[Json] = ()
     pods: Sequence[Json] = ()
     events: Sequence[Json] = ()
     logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
@@ -112,6 +114,7 @@ class EnvironmentState:
     simulated: bool
     clusters: Sequence[ClusterState] = ()
     storage: Sequence[StorageState] = ()
+    queues: Sequence[QueueState] = ()
     training: Sequence[TrainingState] = ()
     inference: Sequence[InferenceState] = ()
 
@@ -120,6 +123,7 @@ class EnvironmentState:
         """Whether nothing is missing."""
         parts: list[bool] = [item.ready for item in self.clusters]
         parts += [item.ready for item in self.storage]
+        parts += [item.ready for item in self.queues]
         parts += [item.ready for item in self.inference]
         return all([*parts, *(item.ready for item in self.stack_runs)])
 
@@ -136,6 +140,7 @@ class EnvironmentState:
             f"pool {pool.name}: {reason}" for item in self.clusters for pool in item.pools for reason in pool.reasons
         ]
         told += [f"storage {item.name}: {reason}" for item in self.storage for reason in item.reasons]
+        told += [f"queue {item.team}: {reason}" for item in self.queues for reason in item.reasons]
         told += [f"training {item.name}: {reason}" for item in self.stack_runs for reason in item.reasons]
         return told + [f"inference {item.name}: {reason}" for item in self.inference for reason in item.reasons]
 
@@ -150,6 +155,7 @@ def assess(outputs: StackOutputs, views: Mapping[str, ClusterView], *, simulated
         simulated=simulated,
         clusters=clusters,
         storage=[_storage(item, view) for item in outputs.storage],
+        queues=[queue_state(item, view.queues, view.problem) for item in outputs.queues],
         training=[
             *(training_state(item, view.runs) for item in outputs.training),
             *(training_state(item, view.runs, submitted=True) for item in submitted_runs(view.runs)),

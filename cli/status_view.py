@@ -7,6 +7,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from cli.queues import queues_table
 from cli.readiness import ClusterState, EnvironmentState
 from cli.terminal import table
 from cli.training import TrainingState
@@ -32,6 +33,7 @@ def to_json(state: EnvironmentState) -> dict[str, Any]:
             }
             for item in state.storage
         ],
+        "queues": [item.to_json() for item in state.queues],
         "training": [item.to_json() for item in state.training],
         "inference": [item.to_json() for item in state.inference],
     }
@@ -100,6 +102,8 @@ def tables(state: EnvironmentState) -> Group:
             size = f"{volume.capacity_gib:,} GiB"
             storage.add_row(volume.name, volume.kind, size, volume.claim or "-", volume.phase, _mark(volume.ready))
         parts.append(storage)
+    if state.queues:
+        parts.append(queues_table(state.queues))
     if state.training:
         parts.append(runs_table(state.training))
     if state.inference:

@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from components import versions
 from components.kubernetes.quantities import decimal, gibibytes, mebibytes
 from components.outputs import FabricProfile, PoolOutputs
 
 Manifest = dict[str, Any]
 
-API_VERSION = "kueue.x-k8s.io/v1beta2"
+API_VERSION = versions.KUEUE_API
 LOCAL_QUEUE = "default"
 """Kueue gives every job of a namespace that names no queue the LocalQueue of this name (LocalQueueDefaulting)."""
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"

@@ -21,7 +21,7 @@ NAMESPACES = {JOBSET: "jobset-system", TRAINER: "kubeflow-system"}
 PORTS = {JOBSET: (9443, 8443), TRAINER: (9443, 8443, 10443)}
 """Webhooks and metrics; Trainer's third port takes the progress that runs report (its chart's values)."""
 RUNTIME_KIND = "ClusterTrainingRuntime"
-API_VERSION = "trainer.kubeflow.org/v1alpha1"
+API_VERSION = versions.TRAINER_API
 
 
 @dataclass(frozen=True, kw_only=True)
