@@ -1,7 +1,7 @@
 """The checked-in stack `local`, from nothing to nothing, as a newcomer sees it. The tests run in their order."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,76 @@ def test_status_counts_32_gpus_and_128_interfaces_and_the_run_is_complete(local:
     assert (storage["kind"], storage["capacity_gib"], storage["ready"]) == ("lustre", 4800, True)
     (run,) = told["training"]
     assert (run["phase"], run["nodes"], run["gpus"]) == ("Complete", 4, 32)
+
+
+def test_every_queue_admits_and_the_run_was_admitted_whole_onto_its_pool(local: Sandbox) -> None:
+    queues = {item["team"]: (item["phase"], item["waiting"], item["nodes"]) for item in status(local)["queues"]}
+    assert queues["research"][:2] == queues["chat"][:2] == ("Active", 0)
+    assert (queues["research"][2]["training"], queues["chat"][2]["training"]) == (4, 0)
+    (workload,) = _workloads(local, "pretrain-demo")
+    (gang,) = workload["status"]["admission"]["podSetAssignments"]
+    assert set(gang["flavors"].values()) == {"training"}
+    used = {name: gang["resourceUsage"][name] for name in ("nvidia.com/gpu", "vpc.amazonaws.com/efa", "hugepages-2Mi")}
+    assert used == {"nvidia.com/gpu": "32", "vpc.amazonaws.com/efa": "128", "hugepages-2Mi": "20Gi"}
+    assert gang["topologyAssignment"]["levels"] == ["kubernetes.io/hostname"], (
+        "placed node by node before a pod was made"
+    )
+
+
+def test_a_gang_that_names_no_queue_waits_for_the_one_before_it_and_starts_whole(local: Sandbox) -> None:
+    api = local.kubernetes()
+    for name in ("gang-1", "gang-2"):
+        made = api.create("/apis/batch/v1/namespaces/research/jobs", _gang(name))
+        assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "default"
+        assert made["spec"]["suspend"], "Kueue starts it, not the Job controller"
+    assert eventually(lambda: all(_since(local, name, "Finished") for name in ("gang-1", "gang-2")))
+    assert _since(local, "gang-2", "Admitted") >= _since(local, "gang-1", "Finished"), "32 of 32 GPUs were taken"
+    for name in ("gang-1", "gang-2"):
+        job = api.get(f"/apis/batch/v1/namespaces/research/jobs/{name}")
+        assert job is not None
+        assert job["status"]["succeeded"] == 4
+        api.delete(f"/apis/batch/v1/namespaces/research/jobs/{name}?propagationPolicy=Foreground")
+    assert eventually(lambda: not _workloads(local, "gang-"))
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether it becomes true while nothing has gone wrong; the test's own time limit ends a wait in vain."""
+    while not condition():
+        time.sleep(0.5)
+    return True
+
+
+def _workloads(sandbox: Sandbox, prefix: str) -> list[Any]:
+    found = sandbox.kubernetes().list("/apis/kueue.x-k8s.io/v1beta2/namespaces/research/workloads")
+    return [item for item in found if item["metadata"]["ownerReferences"][0]["name"].startswith(prefix)]
+
+
+def _since(sandbox: Sandbox, job: str, condition: str) -> str:
+    """When a condition of a job's Workload became true; empty when it is not."""
+    conditions = [item for work in _workloads(sandbox, job) for item in work.get("status", {}).get("conditions", [])]
+    found = [
+        item["lastTransitionTime"] for item in conditions if item["type"] == condition and item["status"] == "True"
+    ]
+    return str(found[0]) if found else ""
+
+
+def _gang(name: str) -> dict[str, Any]:
+    """Four pods of eight GPUs: all that there are."""
+    devices = {"nvidia.com/gpu": "8"}
+    main = {
+        "name": "main",
+        "image": "slipway/trainer:0.1.0",
+        "resources": {"requests": {"cpu": "1", "memory": "1Gi", **devices}, "limits": {"memory": "1Gi", **devices}},
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    pod = {
+        "restartPolicy": "Never",
+        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists"}],
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [main],
+    }
+    spec = {"parallelism": 4, "completions": 4, "completionMode": "Indexed", "template": {"spec": pod}}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
 
 
 def test_the_model_service_answers_under_the_real_kserve_manager(local: Sandbox) -> None:
