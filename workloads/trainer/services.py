@@ -192,11 +192,8 @@ class Services:
 
     def _save(self, checkpointer: Checkpointer, step: int) -> None:
         self._watchdog.beat(f"starting to save step {step}", allowance=SAVE_ALLOWANCE)
-        if self.options.wait:
-            for outcome in checkpointer.save(step):
-                self._note_save(outcome)
-        else:
-            self._note_save(checkpointer.start(step))
+        for outcome in checkpointer.save(step) if self.options.wait else checkpointer.start(step):
+            self._note_save(outcome)
         self._watchdog.beat(f"computing step {step + 1}")
 
     def _stop(self, step: int, *, since_signal: float) -> None:

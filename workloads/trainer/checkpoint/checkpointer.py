@@ -119,19 +119,19 @@ class Checkpointer:
             return None
         return self._take()
 
-    def start(self, step: int) -> Saved | None:
+    def start(self, step: int) -> list[Saved]:
         """Begin to save `step`, which is now done. Returns once the state is copied and training may change it.
 
         Returns:
-            The outcome of the save before, when it had to be waited for; or of this one, when it could not begin.
+            The outcome of the save before, if it had to be waited for, and of this one, if it could not begin.
         """
+        outcomes = [self._take()] if self._under_way is not None else []
         began = time.monotonic()
-        previous = self._take() if self._under_way is not None else None
         self.cadence.started(step)
         partial, refusal = self.side.from_first(self._prepare(step) if self.side.first else None)
         if refusal:
             self._after_failure = True
-            return previous or Saved(step=step, path=None, error=refusal)
+            return [*outcomes, Saved(step=step, path=None, error=refusal)]
         tensors, options = contents.collect(self.state)
         draft = Draft(
             step=step,
@@ -145,7 +145,7 @@ class Checkpointer:
         self._stall_seconds = time.monotonic() - began
         self.crossed("staged")
         self._under_way = self._storage.submit(sent.complete, self.side, self.store, self.crossed)
-        return previous
+        return outcomes
 
     def save(self, step: int) -> list[Saved]:
         """Save `step` and wait until it is published. A step that is already on disk is not written again.
@@ -156,8 +156,7 @@ class Checkpointer:
         outcomes = [self._take()] if self._under_way is not None else []
         if self._last_step == step:
             return outcomes
-        refused = self.start(step)
-        outcomes += [refused] if refused is not None else []
+        outcomes += self.start(step)
         if self._under_way is not None:
             outcomes.append(self._take())
         return outcomes
