@@ -14,7 +14,9 @@ _CONFIGURATION = (
     "protocols", "alternatives", "magic",
 )  # fmt: skip
 """What programs below /usr look for in /etc."""
-_EMPTY = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "home": 0o755, "run": 0o755, "mnt": 0o755, "sys": 0o755}
+# Whoever brings the simulation up as root has the workloads' Python environment below /root, and other users pass
+# through it.
+_EMPTY = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o711, "home": 0o755, "run": 0o755, "mnt": 0o755, "sys": 0o755}
 _FILES = {
     "passwd": (
         "root:x:0:0:root:/root:/bin/sh\nslipway:x:1000:1000:slipway:/home/slipway:/bin/sh\n"
