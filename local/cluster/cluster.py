@@ -56,7 +56,7 @@ class Inside:
             kube, "/api/v1/namespaces", lambda item: item["metadata"]["name"], wake
         )
         self.groups = NodeGroups(store, cluster, kube)
-        self.addons = Addons(store, cluster, kube)
+        self.addons = Addons(store, cluster, kube, plane.service_cidr)
         self.access = Access(store, cluster, kube)
         self.volumes = Volumes(store, kube)
         self.managers = Managers(plane, kube)

@@ -7,6 +7,7 @@ import pytest
 
 from local.toolchain import workloads
 from local.toolchain.errors import ToolchainError
+from tests.support.cluster_world import CLUSTER
 from tests.support.process_world import NAMESPACE, Document, ProcessWorld, config_map
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(900)]
@@ -38,8 +39,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessWorld]:
         patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         made = ProcessWorld("gang", nodes=2)
         try:
-            dns = {"clusterIP": "172.20.0.10", "ports": [{"port": 53, "protocol": "UDP"}]}
-            _create(made, "/api/v1/namespaces/kube-system/services", "Service", "kube-dns", dns)
+            addon = {"clusterName": CLUSTER, "addonName": "coredns", "addonVersion": "v1", "status": "CREATING"}
+            made.world.put("eks:Addon", f"{CLUSTER}:coredns", **addon)
+            dns = "/api/v1/namespaces/kube-system/services/kube-dns"
+            made.wait("the Service of CoreDNS", lambda: made.call(dns).is_success)
+            assert made.call(dns).json()["spec"]["clusterIP"] == "172.20.0.10", "the tenth address, as EKS gives it"
             yield made
         finally:
             made.close()

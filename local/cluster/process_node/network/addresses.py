@@ -10,6 +10,8 @@ from local.cluster.files import write_private
 
 NODE_PREFIX = 24
 """254 pods a node; a kubelet's own limit is 110."""
+_DNS_NUMBER = 10
+"""EKS gives the cluster's DNS the tenth address of the Service range."""
 
 
 class NoAddressError(RuntimeError):
@@ -121,6 +123,11 @@ class PodAddresses:
 
     def _address(self, number: int) -> str:
         return str(self._network[number + 1])
+
+
+def name_server_of(services: str) -> str:
+    """The address of the cluster's DNS within a Service range."""
+    return str(ipaddress.ip_network(services)[_DNS_NUMBER])
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from local.cluster.informer import Informer
 from local.cluster.kube import Kube
-from local.cluster.process_node.network.addresses import NodeBlocks
+from local.cluster.process_node.network.addresses import NodeBlocks, name_server_of
 from local.cluster.process_node.network.links import Plan, make_fabric
 from local.cluster.process_node.network.name_server import PORT as DNS_PORT
 from local.cluster.process_node.network.name_server import NameServer
@@ -23,8 +23,6 @@ from local.cluster.process_node.network.rendezvous import Door, Welcome
 from local.cluster.process_node.network.services import Directory, Service, Slice, service_of, slice_of
 
 _DNS_SERVICE = ("kube-system", "kube-dns")
-_DNS_HOST_NUMBER = 10
-"""EKS gives the cluster's DNS the tenth address of the Service range."""
 _SETTLE_SECONDS = 0.02
 _LOG = logging.getLogger(__name__)
 
@@ -44,11 +42,6 @@ class HolderSettings:
     def name_server(self) -> str:
         """Address of the cluster's DNS."""
         return name_server_of(self.plan.services)
-
-
-def name_server_of(services: str) -> str:
-    """The address of the cluster's DNS within a Service range."""
-    return str(ipaddress.ip_network(services)[_DNS_HOST_NUMBER])
 
 
 async def hold(settings: HolderSettings, user_namespace: int | None) -> None:
