@@ -46,6 +46,7 @@ check: sync ## Format, lint, types, import rules, docs: what CI runs
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) mypy
+	@$(RUN) python -m tests.workloads types
 	@$(RUN) lint-imports
 	@$(RUN) python -m docs.build --check
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict --site-dir .cache/site

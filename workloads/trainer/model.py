@@ -6,13 +6,14 @@ finds the projections by name, and weights depend on the seed and a parameter's 
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, noop_context_fn
 
 from workloads.trainer.choices import Recompute
 from workloads.trainer.sizes import Size
@@ -33,7 +34,8 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
     """Turn ``x`` of ``[batch, heads, positions, head]`` by its positions; computed in fp32."""
     cosine, sine = table[:, : x.shape[-2]]
     first, second = x.float().chunk(2, dim=-1)
-    return (x.float() * cosine + torch.cat((-second, first), dim=-1) * sine).type_as(x)
+    turned: Tensor = x.float() * cosine + torch.cat((-second, first), dim=-1) * sine
+    return turned.to(x.dtype)
 
 
 EXPENSIVE = [
@@ -47,6 +49,7 @@ EXPENSIVE = [
     )
 ]
 """Operations whose results are worth their memory."""
+CHEAP = partial(create_selective_checkpoint_contexts, EXPENSIVE)
 
 
 class Attention(nn.Module):
@@ -108,11 +111,8 @@ class Block(nn.Module):
         """``[batch, positions, width]`` to the same."""
         if self.recompute is Recompute.NOTHING or not self.training:
             return self._layer(x)
-        cheap = {"context_fn": partial(create_selective_checkpoint_contexts, EXPENSIVE)}
-        output: Tensor = checkpoint(
-            self._layer, x, use_reentrant=False, **(cheap if self.recompute is Recompute.CHEAP else {})
-        )
-        return output
+        contexts = CHEAP if self.recompute is Recompute.CHEAP else noop_context_fn
+        return checkpoint(self._layer, x, use_reentrant=False, context_fn=contexts)
 
     def _layer(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x)))
@@ -144,6 +144,10 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleDict({str(number): Block(size, dropout) for number in mine})
         self.norm = nn.RMSNorm(size.width, eps=NORM_EPSILON) if last else None
         self.head = nn.Linear(size.width, vocabulary, bias=False) if last and not tied else None
+
+    def blocks(self) -> Iterator[Block]:
+        """The layers of this stage."""
+        return (cast("Block", layer) for layer in self.layers.values())
 
     def forward(self, x: Tensor) -> Tensor:
         """One stage's part of the way from tokens to logits."""

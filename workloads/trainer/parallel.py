@@ -89,7 +89,7 @@ def joined(parallelism: Parallelism, device: torch.device) -> Iterator[World]:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    store = None if "RANK" in os.environ else dist.HashStore()
+    store = None if "RANK" in os.environ else dist.HashStore()  # type: ignore[attr-defined]  # public, but not in __all__
     dist.init_process_group(backend, rank=rank, world_size=size, store=store)
     try:
         yield placed(parallelism, device)

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.distributed.checkpoint as dcp
 from torch import nn
+from torch.distributed.checkpoint.filesystem import FileSystemReader
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from workloads.data.corpus import CorpusError
 from workloads.data.tokens import Prepared, prepare
@@ -47,7 +48,7 @@ def device_of(options: Options) -> torch.device:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(mode=True)
         # Filling memory that nobody has written to would help to find bugs in kernels, at the price of time.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     # fp32 products in TF32: the peak that MFU compares with at --precision fp32.
     torch.set_float32_matmul_precision("high")
     return device
@@ -105,7 +106,7 @@ def model_of(options: Options, world: World, prepared: Prepared) -> Decoder:
         read_weights(model, Path(options.model.start_from))
     if options.model.lora_rank:
         adapt(model, rank=options.model.lora_rank, alpha=options.model.lora_alpha, seed=options.learning.seed)
-    for layer in model.layers.values():
+    for layer in model.blocks():
         layer.recompute = options.compute.recompute
     return model
 
@@ -122,7 +123,7 @@ def read_weights(model: Decoder, folder: Path) -> None:
     wanted = {MODEL + name: parameter.detach() for name, parameter in model.named_parameters()}
     try:
         check_content(published[0], Manifest.read(published[0]), part=0, parts=1)
-        reader = dcp.FileSystemReader(published[0])
+        reader = FileSystemReader(published[0])
         stored = reader.read_metadata().state_dict_metadata
         for name, tensor in wanted.items():
             if getattr(stored.get(name), "size", None) != tensor.size():
@@ -131,7 +132,7 @@ def read_weights(model: Decoder, folder: Path) -> None:
                     f"give --model, --context and the vocabulary that it was trained with",
                     ExitCode.REFUSED,
                 )
-        dcp.load(dict(wanted), storage_reader=reader, no_dist=True)
+        load(dict(wanted), storage_reader=reader, no_dist=True)
     except (DamagedError, OSError) as error:
         raise TrainerError(f"--start-from {published[0]}: {error}", ExitCode.REFUSED) from error
 

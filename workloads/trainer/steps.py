@@ -80,7 +80,7 @@ class Whole:
             with self._quiet(last=number == count), loss_context(self.world):
                 with computing(self.precision, self.world):
                     loss = self.summed(self.model(inputs), targets)
-                (loss * scale).backward()
+                (loss * scale).backward()  # type: ignore[no-untyped-call]  # torch leaves it so
             total += _local(loss.detach())
         return total
 
