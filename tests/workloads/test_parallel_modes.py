@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.timeout(900)
+"""Half a minute on two idle cores; five processes on a busy machine take minutes."""
 LOSS_TOLERANCE = 1e-5
 """Relative, fp32: only the order of sums differs between the modes, some 1e-7 per sum; measured below 2e-7."""
 NORM_TOLERANCE = 1e-4

@@ -14,6 +14,8 @@ import pytest
 from workloads.trainer.main import main
 from workloads.trainer.state import ExitCode
 
+pytestmark = pytest.mark.timeout(900)
+"""A minute on two idle cores."""
 SMALL = ["--context", "64", "--tokenizer", "bytes", "--device", "cpu", "--hang-seconds", "0"]
 
 
