@@ -208,12 +208,14 @@ TRAINER_RUN = {
 }
 
 
-def trainjob(*conditions: str, ready: int = 0, suspend: bool = False, **labels: str) -> dict[str, Any]:
+def trainjob(
+    *conditions: str, ready: int = 0, suspend: bool = False, labels: dict[str, str] | None = None
+) -> dict[str, Any]:
     listed = [{"type": name, "status": "True", "reason": "R", "message": "m"} for name in conditions]
     jobs = [{"name": "node", "ready": ready, "succeeded": 0, "active": 1}]
     trainer = {"numNodes": 2, "numProcPerNode": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}
     return {
-        "metadata": {"name": "demo-2", "namespace": "research", "uid": "u-2", "labels": labels},
+        "metadata": {"name": "demo-2", "namespace": "research", "uid": "u-2", "labels": labels or {}},
         "spec": {"suspend": suspend, "runtimeRef": {"name": "slipway-torch"}, "trainer": trainer},
         "status": {"conditions": listed, "jobsStatus": jobs},
     }
@@ -265,7 +267,7 @@ def test_progress_is_read_from_the_log_of_the_first_process() -> None:
 
 
 def test_a_submitted_run_is_shown_and_decides_nothing() -> None:
-    mine = trainjob("Failed", **{"slipway.dev/origin": "submitted", "app.kubernetes.io/name": "mine"})
+    mine = trainjob("Failed", labels={"slipway.dev/origin": "submitted", "app.kubernetes.io/name": "mine"})
     (run,) = submitted_runs(RunView(trainjobs=[mine]))
     assert (run.name, run.nodes, run.gpus, run.processes, run.runner) == ("mine", 2, 4, 4, "trainer")
     state = assess(outputs(), {"main": view(trainjobs=[mine])}, simulated=True)

@@ -212,11 +212,8 @@ def running(platform: Platform, *, phase: str = "Running", node: int = 0, uid: s
     if not api(platform).kept.get(JOBS):
         submit(platform, made)
     labels = {"slipway.dev/run": name, "batch.kubernetes.io/job-completion-index": str(node)}
-    pod = {
-        "metadata": {"name": f"{name}-node-0-{node}-{uid}", "namespace": "research", "uid": uid, "labels": labels},
-        "status": {"phase": phase},
-    }
-    pod["metadata"]["creationTimestamp"] = uid
+    known = {"namespace": "research", "uid": uid, "labels": labels, "creationTimestamp": uid}
+    pod = {"metadata": {"name": f"{name}-node-0-{node}-{uid}", **known}, "status": {"phase": phase}}
     api(platform).put(PODS, pod)
     return name
 
@@ -263,7 +260,7 @@ def test_following_says_why_a_run_waits(platform: Platform, monkeypatch: pytest.
     owner = [{"uid": job(platform)["metadata"]["uid"]}]
     workload = {"metadata": {"name": "w", "namespace": "research", "ownerReferences": owner}, "spec": {}}
     api(platform).put(WORKLOADS, {**workload, "status": {"conditions": [condition]}})
-    monkeypatch.setattr(train_logs.time, "sleep", lambda _seconds: ends(platform, "Failed"))
+    monkeypatch.setattr("cli.train_logs.time.sleep", lambda _seconds: ends(platform, "Failed"))
     said = io.StringIO()
     found = find_run(platform.runs(["research"]), name, ["research"])
     state = follow(platform, found, Console(file=said, width=200), node=0, tail=None)
