@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components import accelerators
-from components.aws.fabric import TOPOLOGY_LABELS
+from components.aws.fabric import topology_labels
 from components.kubernetes.names import PULL_SECRET
 from workloads.parallelism import Parallelism, Schedule
 from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource, RuntimeServer
@@ -80,7 +80,7 @@ def place_of(settings: "Settings", pool: "Pool", team: "Team") -> Place:
         devices=instance.devices,
         vcpus=instance.vcpus,
         fabric=pool.fabric != "none",
-        levels=(*TOPOLOGY_LABELS, HOST_LABEL),
+        levels=(*topology_labels(instance), HOST_LABEL),
         team=team.name,
         claims=team.storage,
         gpus=team.gpus,
