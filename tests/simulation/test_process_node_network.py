@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,7 +95,7 @@ def test_a_pod_finds_the_api_server_but_not_the_host(tmp_path: Path) -> None:
 
         async def reached() -> bool:
             try:
-                return await inside(pod, certificate) == "TLSv1.3"
+                return bool(await inside(pod, certificate) == "TLSv1.3")
             except ConnectionRefusedError:
                 return False
 
@@ -102,7 +103,7 @@ def test_a_pod_finds_the_api_server_but_not_the_host(tmp_path: Path) -> None:
         with socket.create_server(("0.0.0.0", 0)) as host:  # noqa: S104 - to show that no pod reaches it
             port = host.getsockname()[1]
             for address in ("127.0.0.1", "100.100.0.1"):
-                assert await inside(pod, lambda address=address: ask(address, port)) == "Connection refused", address
+                assert await inside(pod, partial(ask, address, port)) == "Connection refused", address
         answer = await inside(pod, lambda: resolve("web.default.svc.cluster.local"))
         assert answer == ["LifetimeTimeout"], "without the CoreDNS add-on there is no name server"
 
@@ -124,7 +125,7 @@ def test_pods_keep_their_addresses_and_connections_when_the_holder_is_killed(tmp
             os.kill(world.holder.identity.pid, signal.SIGKILL)
 
             async def again() -> bool:
-                return await inside(one, lambda: ask(two.ip, 8080, 1.0)) == two.ip
+                return bool(await inside(one, lambda: ask(two.ip, 8080, 1.0)) == two.ip)
 
             await world.until(again)
             opened.sendall(b"after\n")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TypeVar
 
 from local.cluster.process_node.network.addresses import NoAddressError, PodAddresses
 from local.cluster.process_node.network.links import LinkError, plug, unplug
-from local.cluster.process_node.network.namespaces import enter_user, new_network_namespace
+from local.cluster.process_node.network.namespaces import enter_user, is_own_user_namespace, new_network_namespace
 from local.cluster.process_node.network.rendezvous import Joined, join
 from local.cluster.process_node.network.resolver import cluster_first
 from local.cluster.process_node.seams import Attachment, NodeError, NodeSettings, PodRef
@@ -149,6 +150,13 @@ class ClusterNetwork:
 
     async def _stay(self, joined: Joined) -> None:
         """Plug everything in, then wait until the holder ends."""
+        if joined.user is not None and not is_own_user_namespace(joined.user):
+            # Without root, a new holder has a new user namespace, and only a new process can enter it.
+            self._problem = "the holder of the network was replaced; the agent starts again"
+            _LOG.warning("%s", self._problem)
+            joined.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+            return
         async with self._lock:
             self._joined = joined
             self._addresses = PodAddresses(self._state, joined.welcome.block)

@@ -101,6 +101,11 @@ def enter_user(namespace: int) -> None:
         raise _refusal("enter a user namespace")
 
 
+def is_own_user_namespace(namespace: int) -> bool:
+    """Whether this process is in the user namespace of a descriptor."""
+    return os.path.samestat(os.fstat(namespace), Path("/proc/self/ns/user").stat())
+
+
 def new_user_namespace() -> int:
     """Make this process, which must still have one thread, root of a user namespace of its own; a descriptor of it.
 

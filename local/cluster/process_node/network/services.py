@@ -26,7 +26,6 @@ class Service:
 
     namespace: str
     name: str
-    kind: str = "ClusterIP"
     address: str = ""
     """ClusterIP; "" when headless or external."""
     external_name: str = ""
@@ -76,7 +75,6 @@ def service_of(document: Document) -> Service:
     return Service(
         namespace=meta["namespace"],
         name=meta["name"],
-        kind=spec.get("type") or "ClusterIP",
         address="" if external or address == _HEADLESS else address,
         external_name=spec.get("externalName", "") if external else "",
         ports=tuple(Port(item.get("name") or "", item["port"], item.get("protocol") or "TCP") for item in ports),

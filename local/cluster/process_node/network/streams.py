@@ -20,7 +20,6 @@ class TcpForwarder:
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, listening: socket.socket) -> None:
         """Begin to accept."""
