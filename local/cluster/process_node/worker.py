@@ -32,6 +32,7 @@ _REFRESH_SECONDS = 10.0
 """A kubelet looks at its ConfigMaps and Secrets once a minute; nobody here wants to wait for that."""
 _WATCH_SECONDS = 1.0
 _FLUSH_SECONDS = 30.0
+_KILL_SECONDS = 2.0
 
 
 class PodWorker:
@@ -76,7 +77,7 @@ class PodWorker:
             await self._drop()
         finally:
             # Also when the agent ends: its containers end with it, but logs stay for its successor.
-            self._kill()
+            await self._kill()
             poster.cancel()
 
     # Life
@@ -281,9 +282,11 @@ class PodWorker:
         grace = self._grace()
         for probes in self._probes.values():
             probes.quiet()
-        for task in list(self._tasks):
-            if "start of" in task.get_name() and not any(record.running for record in self.context.records):
-                task.cancel()
+        # First whoever is being started: what runs then is stopped below.
+        starts = [task for task in self._tasks if ": start of " in task.get_name()]
+        for task in starts:
+            task.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
         posting = asyncio.create_task(self._keep_posting())
         began = clock()
         mains = [record for record in self.context.records if not record.sidecar]
@@ -347,7 +350,7 @@ class PodWorker:
     async def _drop(self) -> None:
         """Give everything back."""
         context = self.context
-        self._kill()
+        await self._kill()
         if context.sandbox is not None:
             await context.sandbox.close()
             context.sandbox = None
@@ -356,12 +359,16 @@ class PodWorker:
         await asyncio.to_thread(starting.remove_directory, context)
         await asyncio.to_thread(shutil.rmtree, context.logs, ignore_errors=True)
 
-    def _kill(self) -> None:
+    async def _kill(self) -> None:
         for probes in self._probes.values():
             probes.stop()
-        for record in self.context.records:
-            if record.process is not None:
-                record.process.destroy()
+        processes = [record.process for record in self.context.records if record.process is not None]
+        for process in processes:
+            process.destroy()
+        if processes:
+            await asyncio.wait([process.exit for process in processes], timeout=_KILL_SECONDS)
+        for group in self.context.groups.values():
+            group.remove()
 
     def _post(self, *, terminal: bool = False) -> None:
         override = self._override if terminal else {}

@@ -72,8 +72,10 @@ class Shim:
         for descriptor in descriptors:
             syscalls.setns(descriptor)
             os.close(descriptor)
-        if self._spec["new"]:
-            syscalls.unshare(self._spec["new"])
+        # Not yet the mount namespace: pivot_root moves every process of it, and the shim still writes the log.
+        new = self._spec["new"] & ~syscalls.CLONE_NEWNS
+        if new:
+            syscalls.unshare(new)
 
     def _serve(self, child: int) -> None:
         ended = os.pidfd_open(child)
@@ -147,6 +149,8 @@ def _prepare(specification: Mapping[str, Any], stdio: tuple[int, int, int], last
     os.closerange(report + 1, _HIGHEST_DESCRIPTOR)
     if specification["tty"]:
         _take_terminal()
+    if specification["new"] & syscalls.CLONE_NEWNS:
+        syscalls.unshare(syscalls.CLONE_NEWNS)
     if specification["root"]:
         rootfs.enter(specification["root"], specification["mounts"], read_only=specification["read_only_root"])
     os.umask(0o022)
