@@ -22,6 +22,8 @@ from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 _TOKEN_SECONDS = 3607
 _TOKEN_MODE = 0o600
 _REFRESH_SHARE = 0.8
+_TEAM_USER = 1000
+_TEAM_MODE = 0o2770
 _KINDS = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", "hostPath", "persistentVolumeClaim")
 
 
@@ -151,6 +153,7 @@ class Volumes:
         path = self._file_systems / handle
         path.mkdir(parents=True, exist_ok=True)
         path.chmod(0o755)
+        _team_directory(path / str(pod["metadata"]["namespace"]))
         inside = path / below.strip("/")
         if not inside.is_dir():
             raise ConfigError(f"{source['volumeHandle']}: no such directory on the file system")
@@ -248,6 +251,20 @@ def _host_path(source: Mapping[str, Any]) -> Path:
     elif not path.exists():
         path.mkdir(parents=True)
     return path
+
+
+def _team_directory(path: Path) -> None:
+    """What the platform's own Job does on a file system (components/kubernetes/team_directories.py).
+
+    Its pod ran on a pretended node, which has no file system, so its effect is made where the first real pod mounts.
+    """
+    if path.exists():
+        return
+    path.mkdir()
+    # A user namespace of one id cannot, and needs not: everything is ours there.
+    with contextlib.suppress(OSError):
+        os.chown(path, _TEAM_USER, _TEAM_USER)
+    path.chmod(_TEAM_MODE)
 
 
 def _group(pod: Document) -> int | None:
