@@ -129,9 +129,10 @@ def controller_manager(settings: ControlPlaneSettings) -> list[str]:
         f"--node-monitor-grace-period={_GRACE_SECONDS}s",
         # ttl writes an annotation for kubelets onto every node, again and again while a cluster grows.
         "--controllers=*,-ttl-controller",
-        # Enough for any small cluster at once; in a large one nodes get ready before their add-ons' pods crowd in.
-        "--kube-api-qps=30",
-        "--kube-api-burst=300",
+        # Of each controller. The Job controller asks three times per pod (create it, count its end, take its finalizer)
+        # and some times per Job: at 30 a second a thousand jobs of three pods each would take six minutes of waiting.
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
     ]
 
 
