@@ -79,7 +79,7 @@ def _counted_in_part(recording: Recording) -> list[Fact]:
 
 def _one_pod_lost(recording: Recording) -> list[Fact]:
     gang = _big(recording).gang
-    return [fact for fact in recording.facts if not (isinstance(fact, PodFact) and fact.gang == gang and fact.index)]
+    return [f for f in recording.facts if not (isinstance(f, PodFact) and f.gang == gang and f.index == 1)]
 
 
 def _more_than_there_is(recording: Recording) -> list[Fact]:

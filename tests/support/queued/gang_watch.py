@@ -2,7 +2,7 @@
 
 The promises, as Kueue makes them with topology-aware scheduling:
 - *whole*: quota and nodes are reserved for every pod of a gang or for none, and a gang that ends well had all pods run;
-- *admitted*: no pod of a gang gets a node, or runs, before its gang is admitted;
+- *admitted*: no pod of a gang gets a node, or runs, while its gang is not admitted;
 - *quota*: no queue uses more than its own and what it may borrow, and all together no more than there is;
 - *node*: the pods of a node ask for no more accelerators than it has;
 - *topology*: the pods of a gang that must stand together do.
@@ -34,6 +34,19 @@ class Gang:
     """Its pods that are there, by uid."""
     started: set[int] = field(default_factory=set)
     """Indexes of the pods that have run since the admission."""
+
+    admissions: int = 0
+
+    @property
+    def state(self) -> str:
+        """Where the gang stands, for people."""
+        if self.workload is None:
+            return "is unknown to the queues"
+        if self.workload.finished:
+            return "has ended"
+        if self.workload.admitted:
+            return "is admitted"
+        return "has lost its admission" if self.admissions else "is not admitted"
 
     @property
     def reserved(self) -> bool:
@@ -103,6 +116,7 @@ class GangWatch:
             self._account(before if was else None, fact if _holds(fact) else None)
         if fact.admitted and not (before and before.admitted):
             gang.started = set()
+            gang.admissions += 1
             self._check_admission(fact)
         if before and before.admitted and not fact.admitted:
             self.evictions += 1
@@ -153,7 +167,7 @@ class GangWatch:
 
     def _check_bound(self, gang: Gang, fact: PodFact) -> None:
         if not self._allowed(gang):
-            self._broken("admitted", f"pod {fact.name} got node {fact.node} before its gang was admitted")
+            self._broken("admitted", f"pod {fact.name} got node {fact.node}; its gang {gang.state}")
         if not fact.level:
             return
         domains = {self._domain(pod, fact.level) for pod in gang.living.values() if pod.node and not pod.leaving}
@@ -162,7 +176,7 @@ class GangWatch:
 
     def _check_started(self, gang: Gang, fact: PodFact) -> None:
         if not fact.leaving and not self._allowed(gang):
-            self._broken("admitted", f"pod {fact.name} runs before its gang was admitted")
+            self._broken("admitted", f"pod {fact.name} runs; its gang {gang.state}")
         gang.started.add(fact.index)
 
     @staticmethod
