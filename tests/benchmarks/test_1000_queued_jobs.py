@@ -68,6 +68,7 @@ def test_1000_queued_jobs_on_1000_nodes(platform: QueuedPlatform) -> None:
             "time to drain": f"{figures.draining_seconds:.0f} s: {whole:.1f} jobs/s, {pods:.1f} pods/s",
             "longest start of a gang": f"{figures.longest_start_seconds:.1f} s from its first running pod to its last",
             "admissions, evictions, borrowed": f"{watch.admissions}, {watch.evictions}, {watch.borrowed}",
+            "pods late after an eviction": f"{len(watch.late)}",
             "most GPUs taken at once": f"{watch.most_accelerators:,} of {NODES * 8:,}",
             "facts watched, promises broken": f"{len(recording.facts):,}, {len(watch.violations)}",
         },

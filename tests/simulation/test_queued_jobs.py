@@ -53,10 +53,9 @@ def test_the_watcher_saw_all_nodes_and_gangs_that_must_stand_together(recording:
     offered = {fact.name: fact.accelerators for fact in recording.facts if isinstance(fact, NodeFact)}
     assert sorted(offered.values()) == [8] * NODES
     assert any(fact.level and fact.node for fact in recording.facts if isinstance(fact, PodFact))
-    placed = [
-        fact for fact in recording.facts if isinstance(fact, WorkloadFact) and fact.admitted and not fact.finished
-    ]
-    assert all(fact.placed == fact.pods for fact in placed), "Kueue chose the nodes of every gang"
+    admitted = (fact for fact in recording.facts if isinstance(fact, WorkloadFact) and fact.admitted)
+    whole = [fact for fact in admitted if not fact.finished and not fact.done]
+    assert all(fact.placed == fact.pods for fact in whole), "Kueue chose the nodes of every gang"
 
 
 def _big(recording: Recording) -> WorkloadFact:

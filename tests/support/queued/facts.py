@@ -59,6 +59,8 @@ class WorkloadFact:
     """The ClusterQueue whose quota is reserved; "" while none is."""
     counted: int = 0
     """How many pods quota is reserved for."""
+    done: int = 0
+    """How many pods need no quota any more, because they have ended well (Kueue's ``reclaimablePods``)."""
     placed: int | None = None
     """How many pods nodes are chosen for; None: Kueue chose no nodes."""
     usage: Mapping[Share, Decimal] = field(default_factory=dict)
@@ -125,16 +127,19 @@ def workload(document: Document, *, gone: bool = False, received: float = 0.0) -
     holds = {kind for kind, item in conditions.items() if item["status"] == "True"}
     admission = (status.get("admission") or {}) if "QuotaReserved" in holds else {}
     assigned = admission.get("podSetAssignments") or ()
+    sizes = {item["name"]: item.get("count", 1) for item in document["spec"]["podSets"]}
+    done = {item["name"]: item["count"] for item in status.get("reclaimablePods") or ()}
     return WorkloadFact(
         version=int(meta["resourceVersion"]),
         uid=meta["uid"],
         name=meta["name"],
         gang=next((owner["uid"] for owner in meta.get("ownerReferences") or ()), ""),
-        pods=sum(item.get("count", 1) for item in document["spec"]["podSets"]),
+        pods=sum(sizes.values()),
         queue=admission.get("clusterQueue", ""),
         counted=sum(item.get("count", 0) for item in assigned),
+        done=sum(done.values()),
         placed=_placed(assigned),
-        usage=_usage(assigned),
+        usage=_usage(assigned, {name: size - done.get(name, 0) for name, size in sizes.items()}),
         admitted="Admitted" in holds,
         evicted="Evicted" in holds,
         finished="Finished" in holds,
@@ -149,11 +154,14 @@ def _controller(meta: Document, kind: str) -> str:
     return next((owner["uid"] for owner in owners if owner.get("controller") and owner["kind"] == kind), "")
 
 
-def _usage(assigned: Iterable[Document]) -> dict[Share, Decimal]:
+def _usage(assigned: Iterable[Document], left: Mapping[str, int]) -> dict[Share, Decimal]:
+    """Kueue counts only pods that have not ended well (``podSetsCountsAfterReclaim`` in ``pkg/workload``)."""
     found: dict[Share, Decimal] = {}
     for item in assigned:
+        count = item.get("count", 0)
+        part = Decimal(min(left[item["name"]], count)) / count if count else Decimal(0)
         for resource, flavor in (item.get("flavors") or {}).items():
-            amount = quantity(item["resourceUsage"][resource])
+            amount = quantity(item["resourceUsage"][resource]) * part
             found[flavor, resource] = found.get((flavor, resource), Decimal(0)) + amount
     return found
 

@@ -2,7 +2,7 @@
 
 The promises, as Kueue makes them with topology-aware scheduling:
 - *whole*: quota and nodes are reserved for every pod of a gang or for none, and a gang that ends well had all pods run;
-- *admitted*: no pod of a gang gets a node, or runs, while its gang is not admitted;
+- *admitted*: no pod of a gang gets a node, or runs, that was made while its gang was not admitted;
 - *quota*: no queue uses more than its own and what it may borrow, and all together no more than there is;
 - *node*: the pods of a node ask for no more accelerators than it has;
 - *topology*: the pods of a gang that must stand together do.
@@ -33,8 +33,11 @@ class Gang:
     living: dict[str, PodFact] = field(default_factory=dict)
     """Its pods that are there, by uid."""
     started: set[int] = field(default_factory=set)
-    """Indexes of the pods that have run since the admission."""
-
+    """Indexes of the pods that have run since the admission, or ended well before."""
+    done: set[int] = field(default_factory=set)
+    """Indexes of the pods that have ended well: their Job does not start them again."""
+    entitled: set[str] = field(default_factory=set)
+    """Uids of the pods that were made while the gang was admitted."""
     admissions: int = 0
 
     @property
@@ -49,9 +52,9 @@ class Gang:
         return "has lost its admission" if self.admissions else "is not admitted"
 
     @property
-    def reserved(self) -> bool:
-        """Whether Kueue holds quota for it now."""
-        return self.workload is not None and _holds(self.workload)
+    def admitted(self) -> bool:
+        """Whether Kueue holds quota for it now, and lets it run."""
+        return self.workload is not None and _holds(self.workload) and self.workload.admitted
 
 
 class GangWatch:
@@ -62,6 +65,8 @@ class GangWatch:
         self.gangs: dict[str, Gang] = {}
         self.admissions = self.evictions = self.borrowed = 0
         """Times that a gang was admitted, lost its admission, and was admitted beyond its queue's own quota."""
+        self.late: set[str] = set()
+        """Pods that were made in time and got their node, or ran, after their gang had lost its admission."""
         self.most_accelerators = 0
         """The most that were taken on all nodes at once."""
         self._quotas = quotas
@@ -115,7 +120,7 @@ class GangWatch:
         if was or _holds(fact):
             self._account(before if was else None, fact if _holds(fact) else None)
         if fact.admitted and not (before and before.admitted):
-            gang.started = set()
+            gang.started = set(gang.done)
             gang.admissions += 1
             self._check_admission(fact)
         if before and before.admitted and not fact.admitted:
@@ -141,10 +146,11 @@ class GangWatch:
         given = self._quotas.queues.get(fact.queue, {})
         used = self._used.get(fact.queue, {})
         self.borrowed += any(used.get(share, Decimal(0)) > quota.nominal for share, quota in given.items())
-        if fact.counted != fact.pods:
-            self._broken("whole", f"{fact.name} is admitted with quota for {fact.counted} of its {fact.pods} pods")
-        if fact.placed is not None and fact.placed != fact.pods:
-            self._broken("whole", f"{fact.name} is admitted with nodes for {fact.placed} of its {fact.pods} pods")
+        wanted = fact.pods - fact.done
+        if fact.counted != wanted:
+            self._broken("whole", f"{fact.name} is admitted with quota for {fact.counted} of its {wanted} pods")
+        if fact.placed is not None and fact.placed != wanted:
+            self._broken("whole", f"{fact.name} is admitted with nodes for {fact.placed} of its {wanted} pods")
 
     def _see_pod(self, fact: PodFact) -> None:
         before = self._pods.get(fact.uid)
@@ -160,28 +166,43 @@ class GangWatch:
             gang.living.pop(fact.uid, None)
             return
         gang.living[fact.uid] = fact
+        if before is None and gang.admitted:
+            gang.entitled.add(fact.uid)
         if fact.node and not (before and before.node):
             self._check_bound(gang, fact)
         if fact.phase in STARTED and not (before and before.phase in STARTED):
             self._check_started(gang, fact)
+        if fact.phase == "Succeeded":
+            gang.done.add(fact.index)
 
     def _check_bound(self, gang: Gang, fact: PodFact) -> None:
-        if not self._allowed(gang):
+        if not self._allowed(gang, fact):
             self._broken("admitted", f"pod {fact.name} got node {fact.node}; its gang {gang.state}")
         if not fact.level:
             return
-        domains = {self._domain(pod, fact.level) for pod in gang.living.values() if pod.node and not pod.leaving}
+        together = (pod for pod in gang.living.values() if _occupies(pod) and not pod.leaving)
+        domains = {self._domain(pod, fact.level) for pod in together}
         if len(domains) > 1:
             self._broken("topology", f"pod {fact.name}: its gang stands in {sorted(domains)} of {fact.level}")
 
     def _check_started(self, gang: Gang, fact: PodFact) -> None:
-        if not fact.leaving and not self._allowed(gang):
+        if not fact.leaving and not self._allowed(gang, fact):
             self._broken("admitted", f"pod {fact.name} runs; its gang {gang.state}")
         gang.started.add(fact.index)
 
-    @staticmethod
-    def _allowed(gang: Gang) -> bool:
-        return gang.reserved and gang.workload is not None and gang.workload.admitted
+    def _allowed(self, gang: Gang, fact: PodFact) -> bool:
+        """Whether the pod may go on: its gang is admitted, or was when the pod was made.
+
+        Kueue gives a preempted Job's quota back once the Job's status counts no active pod (``reconciler.go``, "handle
+        eviction"). The Job controller may be behind: pods that it made before are then on their way until it deletes
+        them. They are counted, and what is true of nodes is true of them too.
+        """
+        if gang.admitted:
+            return True
+        if fact.uid in gang.entitled and gang.workload is not None:
+            self.late.add(fact.uid)
+            return True
+        return False
 
     def _domain(self, pod: PodFact, level: str) -> str:
         node = self._nodes.get(pod.node)

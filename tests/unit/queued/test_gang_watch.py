@@ -92,11 +92,29 @@ def test_a_pod_that_gets_a_node_before_its_gang_is_admitted_is_reported_with_its
     assert violation.message == "pod a-0 got node node-0; its gang is not admitted"
 
 
-def test_a_pod_that_runs_while_its_gang_lost_its_admission_is_reported() -> None:
+def test_a_pod_that_is_made_and_bound_after_its_gang_lost_its_admission_is_reported() -> None:
+    lost = WorkloadFact(version=25, uid="w-a", name="a", gang="a", pods=2, evicted=True)
+    (violation,) = _seen([*_nodes(), _workload(20), lost, _pod(30, 0), _pod(31, 0, "node-0")]).violations
+    assert violation.message == "pod a-0 got node node-0; its gang has lost its admission"
+
+
+def test_a_pod_on_its_way_when_its_gang_loses_its_admission_is_counted_as_late() -> None:
     lost = WorkloadFact(version=33, uid="w-a", name="a", gang="a", pods=2, evicted=True)
-    facts = [*_nodes(), _workload(20), _pod(30, 0, "node-0"), lost, _pod(34, 0, "node-0", "Running")]
-    (violation,) = _seen(facts).violations
-    assert violation.message == "pod a-0 runs; its gang has lost its admission"
+    watch = _seen([*_nodes(), _workload(20), _pod(30, 0), lost, _pod(34, 0, "node-0")])
+    assert watch.violations == []
+    assert watch.late == {"a-0"}
+
+
+def test_a_gang_whose_first_pod_had_ended_well_comes_back_for_the_rest_only() -> None:
+    """An Indexed Job does not run an index again, and Kueue asks for quota for the others (``reclaimablePods``)."""
+    lost = WorkloadFact(version=39, uid="w-a", name="a", gang="a", pods=2, evicted=True)
+    first = [fact for fact in _good() if fact.version < 37]
+    gone = replace(_pod(38, 1, "node-1", "Running"), gone=True)
+    again = replace(_workload(50), counted=1, placed=1, done=1)
+    other = [replace(_pod(51, 1), uid="b"), replace(_pod(52, 1, "node-2", "Running"), uid="b")]
+    watch = _seen([*first, gone, lost, again, *other, _ended(again, 60)])
+    assert watch.violations == [], "the pod that has ended stands nowhere any more"
+    assert watch.end() == []
 
 
 def test_a_pod_that_leaves_after_an_eviction_may_still_report_its_last_phase() -> None:

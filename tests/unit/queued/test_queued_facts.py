@@ -92,6 +92,13 @@ def test_an_admitted_workload_tells_its_usage_and_how_many_pods_have_nodes(
     assert fact.usage == {GPUS: Decimal(40)}
 
 
+def test_pods_that_have_ended_need_no_quota_any_more() -> None:
+    status = {"conditions": [_condition("QuotaReserved")], "admission": _admission(None)}
+    fact = facts.workload(_workload(reclaimablePods=[{"name": "main", "count": 2}], **status))
+    assert (fact.pods, fact.done) == (5, 2)
+    assert fact.usage == {GPUS: Decimal(24)}, "three of five pods with 8 each"
+
+
 def test_a_workload_has_ended_well_only_with_success() -> None:
     for reason, well in (("Succeeded", True), ("Failed", False)):
         fact = facts.workload(_workload(conditions=[_condition("Finished", reason=reason)]))
