@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.sandbox import Answer, Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 FAILED, USAGE, NOT_READY = 1, 2, 3
 READY_SECONDS = "20"

@@ -15,7 +15,7 @@ from local.cluster.process_node.kubelet_api import KubeletServer
 from tests.support.kubelet_world import MadeUpPods, Outcome, collect
 from tests.support.process_network import ProcessNetwork, process_network
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 POD = "/api/v1/namespaces/team/pods/run"
 

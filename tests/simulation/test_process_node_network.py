@@ -15,7 +15,7 @@ from tests.support.process_network import ProcessNetwork, ask, inside, process_n
 
 pytestmark = [
     pytest.mark.simulation,
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(1000),
     pytest.mark.skipif(os.geteuid() != 0, reason="the test enters the pods' namespaces itself, which takes root"),
 ]
 

@@ -17,7 +17,7 @@ from workloads.manifests.runtimes import cluster_runtimes
 from workloads.recipes import RECIPES, Target, debug
 from workloads.specs import ClaimMount, NodeShare, Topology, TrainingSpec
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 P5 = instance("p5.48xlarge")
 GPU = fabric_profile(P5, efa=True, node_selector={"slipway.dev/pool": "training"}, taints=default_taints(P5))

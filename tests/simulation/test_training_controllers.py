@@ -14,7 +14,7 @@ import yaml
 from components.versions import CHARTS
 from tests.support.cluster_world import CLUSTER, World
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 PROGRAM = Path(__file__).parent / "programs" / "controllers"
 REPOSITORY = Path(__file__).resolve().parents[2]

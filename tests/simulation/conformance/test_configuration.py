@@ -5,7 +5,7 @@ import pytest
 from tests.support.conforms import conforms
 from tests.support.process_world import ProcessWorld, config_map, container, pod, script, secret
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 VOLUMES = "concepts/storage/volumes/"
 DATA = [{"name": "data", "mountPath": "/data"}]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.conforms import conforms
 from tests.support.process_world import ProcessWorld, container, pod, script
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
 API = "reference/kubernetes-api/workload-resources/pod-v1/"
 
