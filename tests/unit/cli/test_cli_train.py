@@ -86,6 +86,7 @@ def settings() -> Settings:
     raw = read_file(settings_file(REPOSITORY, "local"))
     values = raw.values | {"queueing": {}, "trainingOperator": {}}
     values["pools"] = [item for item in values["pools"] if item["name"] != "cpu"]
+    values["training"] = [item for item in values["training"] if item["pool"] != "cpu"]
     values["pools"] += [{"name": "cpu", "instanceType": "m7i.xlarge", "nodes": 2, "zones": ["us-east-1a"]}]
     return validate(Raw(source="test", values=values, encrypted=raw.encrypted), encrypted_values_are_clear=False)
 

@@ -358,7 +358,12 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         put("training.0.gpusPerNode", 4),
         [("slipway:training[0].gpusPerNode", "training-gpus")],
     ),
-    ("a run over its team's limit", put("teams.0.gpus", 16), [("slipway:training[0].nodes", "training-quota")]),
+    (
+        "a run over its team's limit",
+        put("teams.0.gpus", 16),
+        # Two remedies: the namespace's limit, and the share of the pool that follows from it.
+        [("slipway:training[0].nodes", "queue-run-fits"), ("slipway:training[0].nodes", "training-quota")],
+    ),
     ("a run with a foreign volume", put("teams.0.storage", []), [("slipway:training[0].storage", "training-storage")]),
     (
         "an image that moves",

@@ -178,15 +178,25 @@ ACCEPT_HUGE = {
 }
 
 
+THE_REST = {"ParallelismSettings.replicas", "ParallelismSettings.shards"}
+"""Fields in which -1 means whatever the others leave."""
+FACTORS = "ParallelismSettings."
+"""Fields that are wrong together only: their product is, which is told of the section."""
+
+
 def judge(document: dict[str, Any], place: Place, field: str, value: Any) -> None:
     huge = isinstance(value, int) and not isinstance(value, bool) and value > 0
     # Not mistakes: these are left out of the count, and hypothesis makes others in their place.
     assume(not (huge and field in ACCEPT_HUGE))
     assume(not (isinstance(value, str) and field in FREE_TEXT | {"Training.script"}))
+    assume(not (value == -1 and field in THE_REST))
     found = problems(broken(document, place, value))
     expected = yaml_path(place)
+    section = yaml_path(place[:-1]) if field.startswith(FACTORS) else expected
     assert found, f"{expected} = {value!r} was accepted"
-    assert any(path == expected or path.startswith((f"{expected}[", f"{expected}.")) for path, _, _ in found), found
+    assert any(
+        path in (expected, section) or path.startswith((f"{expected}[", f"{expected}.")) for path, _, _ in found
+    ), found
     assert all(RULE.fullmatch(rule) for _, rule, _ in found), found
     assert not any("Traceback" in text for _, _, text in found)
     assert all("do:" in text and "allowed:" in text for _, _, text in found)
