@@ -335,7 +335,7 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     ("a run on no pool", put("training.0.pool", "gpus"), [("slipway:training[0].pool", "pool-unknown")]),
     (
         "a run without GPUs",
-        both(put("training.0.pool", "system"), put("training.0.nodes", 2), drop("training.0.storage")),
+        both(put("training.0.pool", "system"), put("training.0.nodes", 1), drop("training.0.storage")),
         [("slipway:training[0].processesPerNode", "training-processes")],
     ),
     (
