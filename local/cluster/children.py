@@ -19,6 +19,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STABLE_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+SILENT_SECONDS = 120.0
+"""A kubelet's liveness probe gives up after about one minute; a busy laptop needs longer to start something."""
+_ALIVE_POLL_SECONDS = 5.0
 _LOG_LIMIT_BYTES = 20 << 20
 
 
@@ -36,6 +39,8 @@ class ChildSpec:
     cluster: str = ""
     prepare: Callable[[], Awaitable[None]] | None = None
     """Called before each start, also before one that follows a crash."""
+    alive: Callable[[], Awaitable[str]] | None = None
+    """Asks the process whether it is worth waiting for; one that is silent for ``SILENT_SECONDS`` is started again."""
 
 
 class Child:
@@ -119,12 +124,27 @@ class Child:
             )
         self.identity = ProcessIdentity.of(process.pid)
         self._changed()
+        watch = asyncio.create_task(self._end_when_silent())
         try:
             return await process.wait()
         finally:
+            watch.cancel()
             if process.returncode is None:
                 await self._end(process)
             self.identity = None
+
+    async def _end_when_silent(self) -> None:
+        """What a liveness probe is for: some programs wait for ever for what they did not get at their start."""
+        if self.spec.alive is None:
+            return
+        heard = time.monotonic()
+        while self.identity:
+            await asyncio.sleep(_ALIVE_POLL_SECONDS)
+            if not await self.spec.alive():
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENT_SECONDS and self.identity:
+                self.identity.signal(signal.SIGKILL)
+                return
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

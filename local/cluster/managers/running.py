@@ -38,6 +38,7 @@ from local.toolchain.toolchain import Toolchain
 _LOG = logging.getLogger(__name__)
 _PORTS = ("metrics", "webhook", "probe")
 _HOSTS = (LOOPBACK, "localhost")
+_API_POLL_SECONDS = 0.5
 
 
 class RunningManager:
@@ -159,6 +160,8 @@ class RunningManager:
             log=plane.directory / "logs" / f"{manager.executable}.log",
             ports={f"{manager.short}-{port}": number for port, number in site.ports.items()},
             healthy=lambda: _health(f"http://{site.address('probe')}/readyz"),
+            alive=lambda: _health(f"http://{site.address('probe')}/healthz"),
+            prepare=self._api_server_answers,
             environment={
                 "HOME": str(site.directory),
                 "TMPDIR": str(site.directory),
@@ -167,6 +170,15 @@ class RunningManager:
                 "POD_NAMESPACE": release.namespace,
             },
         )
+
+    async def _api_server_answers(self) -> None:
+        """A manager that begins without an API server is lost: Kueue 0.19.2 then waits for its certificate for ever.
+
+        (``BootstrapCerts`` in its ``pkg/util/cert/cert.go``: the manager inside ends, and nobody looks.)
+        """
+        # Readiness is asked of another process, which sets no event here.
+        while await self._kube.healthy():  # noqa: ASYNC110
+            await asyncio.sleep(_API_POLL_SECONDS)
 
     def _kubeconfig(self, release: Release, site: Site) -> Path:
         """Who the manager is: its service account, so that the roles of its chart decide what it may do.
