@@ -26,7 +26,7 @@ def _has_torch() -> bool:
 
 pytestmark = [
     pytest.mark.simulation,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(3000),
     pytest.mark.skipif(not _has_torch(), reason="the workloads' environment is missing: make toolchain"),
 ]
 

@@ -30,7 +30,7 @@ TEAM = "team"
 USER = 1000
 STEPS, EVERY = 18, 6
 """Steps of a run and between its checkpoints (the recipe: a third of them)."""
-PATIENCE_SECONDS = 300.0
+PATIENCE_SECONDS = 900.0
 SETTLED_SECONDS = 1.0
 """Many times a step: what a stopped rank's peers could still write by themselves, they have written by then."""
 _LOOK_SECONDS = 0.01
