@@ -74,7 +74,7 @@ def test_a_run_that_is_killed_in_mid_step_resumes_and_equals_the_undisturbed_one
     assert run.losses() == undisturbed, "every loss of both attempts, to the last bit"
     status = run.jobset()["status"]
     assert status["restarts"] == 1, "the gang was started again once, by itself"
-    counted = status["restartsCountTowardsMax"]
+    counted = status.get("restartsCountTowardsMax", 0)
     assert counted == (name != "machine"), "what the cluster took away does not count against the run's own restarts"
 
 
