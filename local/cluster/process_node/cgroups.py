@@ -101,6 +101,7 @@ class Cgroups:
         """Why limits are polled; "" when the kernel holds them."""
         try:
             self._bases = _version_2(node) if (_ROOT / "cgroup.controllers").exists() else _version_1(node)
+            _weigh(self._bases)
         except OSError as error:
             self.problem = f"control groups cannot be made ({error}): memory limits are polled, CPU limits not held"
             _LOG.warning("%s", self.problem)
@@ -155,12 +156,28 @@ def _settings(controller: str, limits: Limits) -> dict[str, str]:
             found |= {"cpu.cfs_period_us": str(_PERIOD_MICROSECONDS), "cpu.cfs_quota_us": str(quota)}
     if controller == "unified":
         # KEP-2254: the range 2..262144 of shares onto 1..10000 of weights.
-        found["cpu.weight"] = str(1 + ((min(shares, 262_144) - 2) * 9999) // 262_142)
+        found["cpu.weight"] = _weight(shares)
         if limits.cpu_cores:
             found["cpu.max"] = f"{quota} {_PERIOD_MICROSECONDS}"
         if limits.memory_bytes:
             found |= {"memory.max": str(limits.memory_bytes), "memory.oom.group": "1"}
     return found
+
+
+def _weight(shares: int) -> str:
+    """Shares of version 1 as a weight of version 2. KEP-2254: the range 2..262144 onto 1..10000."""
+    return str(1 + ((min(shares, 262_144) - 2) * 9999) // 262_142)
+
+
+def _weigh(bases: Mapping[str, Path]) -> None:
+    """Pods together count for as much as the machine has processors, as under a kubelet; otherwise as one process."""
+    shares = _SHARES_PER_CORE * (os.cpu_count() or 1)
+    # Without it limits hold all the same.
+    with contextlib.suppress(OSError):
+        if "cpu" in bases:
+            (bases["cpu"].parent / "cpu.shares").write_text(str(shares))
+        if "unified" in bases:
+            (bases["unified"].parent / "cpu.weight").write_text(_weight(shares))
 
 
 def _version_1(node: str) -> dict[str, Path]:
