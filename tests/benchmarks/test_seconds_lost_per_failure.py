@@ -45,7 +45,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingWorld]:
 def test_seconds_lost_per_failure(world: TrainingWorld) -> None:
     costs: dict[str, FailureCost] = {}
     saves: list[tuple[float, float]] = []
-    lines = []
+    head = "".join(f"{word:>11}" for word in ("detect", "reschedule", "restart", "replay", "total"))
+    _tell(f"\n== seconds lost per failure\n   {machine()}, load {os.getloadavg()[0]:.0f}, {time.strftime('%Y-%m-%d')}")
+    _tell(f"   {'killed':<16}{head}   how it was seen")
     for name, kill in FAULTS.items():
         run = world.submit(name)
         killed = run.kill_in_mid_step(RANK, STRIKE, lambda kill=kill, run=run: kill(world, run))  # type: ignore[misc]
@@ -54,14 +56,19 @@ def test_seconds_lost_per_failure(world: TrainingWorld) -> None:
         costs[name] = cost = cost_of(run, killed, recovery)
         saves += _saves(run)
         seconds = (cost.detect, cost.reschedule, cost.restart, cost.replay, cost.total)
-        lines.append(f"   {name:<16}" + "".join(f"{value:>11.1f}" for value in seconds) + f"   {recovery.seen}")
-    lines += [f"   {process:<16}{_longest_step(world, process)}" for process in UNNOTICED]
+        _tell(f"   {name:<16}" + "".join(f"{value:>11.1f}" for value in seconds) + f"   {recovery.seen}")
+    for process in UNNOTICED:
+        _tell(f"   {process:<16}{_longest_step(world, process)}")
     save, stall = (statistics.median(column) for column in zip(*saves, strict=True))
-    head = "".join(f"{word:>11}" for word in ("detect", "reschedule", "restart", "replay", "total"))
-    print(f"\n== seconds lost per failure\n   {machine()}, load {os.getloadavg()[0]:.0f}, {time.strftime('%Y-%m-%d')}")  # noqa: T201 (a benchmark's output)
-    print(f"   {'killed':<16}{head}   how it was seen", *lines, sep="\n")  # noqa: T201 (a benchmark's output)
-    print(f"   a checkpoint: {save:.2f} s, of which training waits {stall:.3f} s", *_ettr(costs, save, stall), sep="\n")  # noqa: T201 (a benchmark's output)
-    print(f"   target: {TARGET}")  # noqa: T201 (a benchmark's output)
+    _tell(f"   a checkpoint: {save:.2f} s, of which training waits {stall:.3f} s")
+    for line in _ettr(costs, save, stall):
+        _tell(line)
+    _tell(f"   target: {TARGET}")
+
+
+def _tell(line: str) -> None:
+    """At once: the whole takes minutes."""
+    print(line, flush=True)  # noqa: T201 (a benchmark's output)
 
 
 def _saves(run: Run) -> list[tuple[float, float]]:
