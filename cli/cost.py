@@ -96,13 +96,7 @@ def estimate_environment(
     )
     form = Form.JSON if as_json_ else form
     if form is Form.TABLE and output is None:
-        out = terminal.output()
-        out.print(f"cost of {env}, from {graph.origin}", style="bold", soft_wrap=True)
-        if graph.simulated:
-            out.print("simulated: this environment sends no bill; these are the prices of the real thing", style="dim")
-        out.print()
-        print_findings(known, out, top=top)
-        out.print(f"estimated in {time.monotonic() - began:.1f} s", style="dim")
+        _show(known, top=top, began=began)
     else:
         terminal.write(rendered(form, known, top=top), output)
     if any(item.verdict is Verdict.OVER for item in known.standings):
@@ -110,6 +104,16 @@ def estimate_environment(
 
 
 app.command()(actual)
+
+
+def _show(known: Findings, *, top: int, began: float) -> None:
+    out = terminal.output()
+    out.print(f"cost of {known.environment}, from {known.graph.origin}", style="bold", soft_wrap=True)
+    if known.graph.simulated:
+        out.print("simulated: this environment sends no bill; these are the prices of the real thing", style="dim")
+    out.print()
+    print_findings(known, out, top=top)
+    out.print(f"estimated in {time.monotonic() - began:.1f} s", style="dim")
 
 
 def planned_estimate(stack: Stack) -> Estimate:

@@ -3,15 +3,17 @@
 from typing import Annotated, Final
 
 import typer
+from rich.console import Console
 
 from cli import session, terminal
+from cli.engine import Engine
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.gate import wait_until_ready
 from cli.lazy import verb
 from cli.observe import look, stack_outputs
 from cli.policy_check import obey_policies, pack_arguments
-from cli.project import open_stack
+from cli.project import Stack, open_stack
 from cli.status_view import print_state
 from cli.update import run_update
 
@@ -62,6 +64,16 @@ def up(
             raise UserError(f"`pulumi up` of {env} failed", fix="correct what it said above and run it again")
     if not wait:
         return
+    _follow(stack, engine, timeout, console)
+    _next_steps(env, simulated=stack.simulated)
+
+
+def _follow(stack: Stack, engine: Engine, timeout: int | None, console: Console) -> None:
+    """Wait until what was promised is there, and show it.
+
+    Raises:
+        UserError: It is not there in time, or a run failed.
+    """
     outputs = stack_outputs(engine)
     limit = timeout or (_SIMULATED_TIMEOUT_SECONDS if stack.simulated else _REAL_TIMEOUT_SECONDS)
     state = wait_until_ready(
@@ -74,12 +86,11 @@ def up(
     print_state(state, terminal.output())
     if not state.ready:
         raise UserError(
-            f"{env} is up and not ready after {limit} s",
+            f"{stack.name} is up and not ready after {limit} s",
             where="; ".join(state.reasons[:3]),
-            fix=f"`slipway status {env}` looks again; correct the cause and run `slipway up {env}`",
+            fix=f"`slipway status {stack.name}` looks again; correct the cause and run `slipway up {stack.name}`",
             status=Exit.NOT_READY,
         )
-    _next_steps(env, simulated=stack.simulated)
 
 
 def _next_steps(env: str, *, simulated: bool) -> None:

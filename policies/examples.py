@@ -6,6 +6,7 @@ from policies.aws_types import (
     ADDON,
     BUCKET,
     CLUSTER,
+    DATA_REPOSITORY,
     EGRESS_RULE,
     INGRESS_RULE,
     LAUNCH_TEMPLATE,
@@ -118,6 +119,12 @@ def lustre(name: str = "scratch", *, protect: bool = False, **properties: Any) -
         "subnetIds": "nodes",
     }
     return made(LUSTRE, name, resource_id=name, protect=protect, **{**known, **properties})
+
+
+def repository(name: str = "datasets", **properties: Any) -> Resource:
+    """A link of the file system ``scratch`` to a prefix of the lake."""
+    known = {"fileSystemId": "scratch", "fileSystemPath": "/datasets", "dataRepositoryPath": "s3://lake/datasets"}
+    return made(DATA_REPOSITORY, name, **{**known, **properties})
 
 
 def bucket(name: str = "lake", *, protect: bool = False, **properties: Any) -> Resource:

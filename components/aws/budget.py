@@ -57,7 +57,6 @@ class StackBudget(pulumi.ComponentResource):
     def _create_budget(self, name: str, args: StackBudgetArgs) -> budgets.Budget:
         warning = args.warn_percent
         alarms = [("ACTUAL", warning), ("ACTUAL", Decimal(_WHOLE_PERCENT)), ("FORECASTED", Decimal(_WHOLE_PERCENT))]
-        # With a warning at the whole budget the first two would be one alarm, which AWS refuses twice.
         return budgets.Budget(
             f"{name}-budget",
             budget_type="COST",
@@ -74,6 +73,7 @@ class StackBudget(pulumi.ComponentResource):
                     subscriber_email_addresses=list(args.emails),
                     subscriber_sns_topic_arns=[args.topic_arn] if args.topic_arn else None,
                 )
+                # With a warning at the whole budget the first two are one alarm, which AWS refuses twice.
                 for kind, percent in dict.fromkeys(alarms)
             ],
             tags=resource_tags(f"{name}-budget"),

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -75,7 +75,7 @@ class SqliteStore:
     ) -> None:
         self.path = str(path)
         self._lock = threading.RLock()
-        self._depth = 0
+        self._in_transaction = False
         self._connection = self._open()
         self._turn = None if self.path == ":memory:" else _open_lock(Path(f"{self.path}.lock"))
         with self.transaction():
@@ -122,21 +122,20 @@ class SqliteStore:
     def transaction(self) -> Iterator["SqliteStore"]:
         """One write transaction; nested uses join it. An exception rolls everything back."""
         with self._lock:
-            outermost = self._depth == 0
-            with self._my_turn() if outermost else nullcontext():
-                if outermost:
-                    self._connection.execute("BEGIN IMMEDIATE")
-                self._depth += 1
+            if self._in_transaction:
+                yield self
+                return
+            with self._my_turn():
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._in_transaction = True
                 try:
                     yield self
                 except BaseException:
-                    self._depth -= 1
-                    if outermost:
-                        self._connection.execute("ROLLBACK")
+                    self._in_transaction = False
+                    self._connection.execute("ROLLBACK")
                     raise
-                self._depth -= 1
-                if outermost:
-                    self._connection.execute("COMMIT")
+                self._in_transaction = False
+                self._connection.execute("COMMIT")
 
     @contextmanager
     def _my_turn(self) -> Iterator[None]:

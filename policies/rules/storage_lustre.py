@@ -7,20 +7,13 @@ from components import versions
 from components.aws import lustre_rules
 from components.aws.lustre_rules import SCRATCH_1, SCRATCH_2, LustreShape
 from policies.aws_types import DATA_REPOSITORY, LUSTRE
-from policies.examples import lustre, made
+from policies.examples import lustre
 from policies.frameworks import fsbp, ml_lens
 from policies.graph import Json, Resource, ResourceGraph
 from policies.reading import flag, number, referrers, settle, text, with_value
 from policies.rule import REMOVED, Context, Example, Limits, Rule, Severity, Violation
 
 _GUIDE: Final = "botocore 1.44 service model fsx, CreateFileSystemLustreConfiguration; FSx for Lustre user guide, "
-_BATCH: Final = made(
-    DATA_REPOSITORY,
-    "datasets",
-    fileSystemId="scratch",
-    fileSystemPath="/datasets",
-    dataRepositoryPath="s3://lake/datasets",
-)
 
 
 def _shape(resource: Resource) -> LustreShape:

@@ -2,26 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import Final
 
 from components.aws import lustre_rules
 from components.aws.lustre_rules import LUSTRE_PORTS
 from policies.aws_pools import pool_of, subnets_of, zone_of, zones_of
 from policies.aws_types import DATA_REPOSITORY, LUSTRE, NODE_GROUP, SECURITY_GROUP
-from policies.examples import fabric_group, lustre, made, pool, subnet, template
+from policies.examples import fabric_group, lustre, made, pool, repository, subnet, template
 from policies.frameworks import ml_lens
 from policies.graph import Resource, ResourceGraph, UndecidedError
 from policies.reading import flag, strings, targets, text
 from policies.rule import Context, Example, Rule, Severity, Violation
 from policies.security_groups import ALL, GROUPS, GroupRule, rules_of
-
-_BATCH: Final = made(
-    DATA_REPOSITORY,
-    "datasets",
-    fileSystemId="scratch",
-    fileSystemPath="/datasets",
-    dataRepositoryPath="s3://lake/datasets",
-)
 
 
 def _lets_through(rules: tuple[GroupRule, ...], *, everything: bool) -> bool:
@@ -133,7 +124,7 @@ APART = Rule(
     example=Example(
         passing=(
             lustre(),
-            _BATCH,
+            repository(),
             made(DATA_REPOSITORY, "checkpoints", fileSystemId="scratch", fileSystemPath="/checkpoints"),
         ),
         resource="checkpoints",
@@ -164,7 +155,7 @@ KEEPS_FILES = Rule(
     check=_keeps_files,
     references=(ml_lens("MLREL-13"),),
     example=Example(
-        passing=(_BATCH,), resource="datasets", changed="datasets", path="deleteDataInFilesystem", value=True
+        passing=(repository(),), resource="datasets", changed="datasets", path="deleteDataInFilesystem", value=True
     ),
 )
 

@@ -108,9 +108,13 @@ def _monitor_body(inputs: dict[str, Json], _context: Context) -> dict[str, Json]
     }
 
 
+def _anomaly_arn(kind: str, account: Account) -> str:
+    """A new one: Cost Explorer names its objects by chance."""
+    return _global_arn("ce", f"{kind}/{account.new_id('', length=32)}", account)
+
+
 def _compute_monitor(body: dict[str, Json], context: Context) -> None:
-    unique = context.account.new_id("", length=32)
-    body["MonitorArn"] = _global_arn("ce", f"anomalymonitor/{unique}", context.account)
+    body["MonitorArn"] = _anomaly_arn("anomalymonitor", context.account)
 
 
 def _monitor_state(item: CloudObject, _account: Account) -> dict[str, Json]:
@@ -174,8 +178,7 @@ def _expression_state(given: Json) -> Json:
 
 
 def _compute_subscription(body: dict[str, Json], context: Context) -> None:
-    unique = context.account.new_id("", length=32)
-    body["SubscriptionArn"] = _global_arn("ce", f"anomalysubscription/{unique}", context.account)
+    body["SubscriptionArn"] = _anomaly_arn("anomalysubscription", context.account)
 
 
 def _subscription_state(item: CloudObject, _account: Account) -> dict[str, Json]:
