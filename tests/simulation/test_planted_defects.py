@@ -55,7 +55,9 @@ class Defect:
 CREATION = (
     Defect(
         name="volume-too-large",
-        edits=(Edit(PLATFORM, "root_volume_gib=pool.disk_gib,\n        labels", "root_volume_gib=20000,\n        labels"),),
+        edits=(
+            Edit(PLATFORM, "root_volume_gib=pool.disk_gib,\n        labels", "root_volume_gib=20000,\n        labels"),
+        ),
         expected=("root_volume_gib 20000 is out of range", "(gp3's limit)"),
         status=FAILED,
         planned=True,
