@@ -24,9 +24,10 @@ def queue_sections(draw: Draw, document: Mapping[str, Any]) -> Document:
             run |= {"queue": None, "topology": None}
         return {"trainingOperator": draw(operator)}
     chosen = draw(queueing())
+    known = ["low", "high"] if chosen["priorities"] is None else chosen["priorities"]
     for run in document["training"]:
         run["queue"] = draw(st.sampled_from([None, "default"]))
-        run["priority"] = draw(st.sampled_from([None, *(chosen["priorities"] or {"low": 0})]))
+        run["priority"] = draw(st.sampled_from([None, *known]))
     served = {service["pool"] for service in document["inference"]}
     pools = [
         pool
