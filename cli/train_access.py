@@ -10,7 +10,7 @@ import yaml
 from cli import session
 from cli.errors import UserError
 from cli.exits import Exit
-from cli.kube_objects import Json, find
+from cli.kube_objects import Json, find, namespace_of
 from cli.kubernetes import Kubernetes
 from cli.observe import look_at_runs, stack_outputs
 from cli.outputs import StackOutputs, TrainingExport
@@ -83,13 +83,13 @@ def _own(path: Path) -> str:
 
 
 def find_run(view: RunView, name: str, namespaces: Sequence[str]) -> Found:
-    """The newest run called ``name``: its whole name, what people call it, or how it begins.
+    """The newest run called ``name``: its whole name, what people call it, or how it begins, in this order.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it could be several that are called differently or are different teams'.
     """
     items = _runs_only(view)
-    found = [item for item in items if _called(item, name)]
+    found = _called(items, name)
     if not found:
         known = sorted(str(item["metadata"]["name"]) for item in items)
         raise UserError(
@@ -98,6 +98,15 @@ def find_run(view: RunView, name: str, namespaces: Sequence[str]) -> Found:
             value=name,
             allowed=", ".join(known) or "none yet",
             fix="choose one of those, or make one: `slipway train submit --help`",
+            status=Exit.USAGE,
+        )
+    if len({(namespace_of(item), _title(item)) for item in found}) > 1:
+        raise UserError(
+            "several runs could be meant",
+            where=f"namespaces {', '.join(namespaces)}",
+            value=name,
+            allowed=", ".join(sorted(str(item["metadata"]["name"]) for item in found)),
+            fix="give the whole name of one",
             status=Exit.USAGE,
         )
     item = max(found, key=lambda one: str(one["metadata"].get("creationTimestamp", "")))
@@ -124,9 +133,15 @@ def _runs_only(view: RunView) -> list[Json]:
     return [item for item in (*view.trainjobs, *jobs) if _labels(item).get("app.kubernetes.io/component") == "training"]
 
 
-def _called(item: Json, name: str) -> bool:
-    whole = str(item["metadata"]["name"])
-    return name in (whole, _labels(item).get("app.kubernetes.io/name")) or whole.startswith(name)
+def _called(items: Sequence[Json], name: str) -> list[Json]:
+    whole = [item for item in items if item["metadata"]["name"] == name]
+    titled = [item for item in items if _title(item) == name]
+    return whole or titled or [item for item in items if str(item["metadata"]["name"]).startswith(name)]
+
+
+def _title(item: Json) -> str | None:
+    """What people call it."""
+    return _labels(item).get("app.kubernetes.io/name")
 
 
 def _labels(item: Json) -> Mapping[str, str]:

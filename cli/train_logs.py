@@ -58,7 +58,7 @@ def follow(platform: Platform, run: Found, console: Console, *, node: int, tail:
         UserError: the run is gone.
     """
     shown: str | None = None
-    say = _once(console)
+    say, say_attempt = _once(console), _once(console)
     while True:
         now, view = again(platform, run)
         if now is None:
@@ -72,11 +72,12 @@ def follow(platform: Platform, run: Found, console: Console, *, node: int, tail:
         pod = first_pod(pods_of(run.export, view), node)
         started = pod is not None and pod.get("status", {}).get("phase") in {"Running", "Succeeded", "Failed"}
         if pod is not None and started and pod["metadata"]["uid"] != shown:
-            if shown is not None:
-                console.print(f"another attempt: {pod['metadata']['name']}", style="dim", soft_wrap=True)
+            say_attempt(f"another attempt: {pod['metadata']['name']}", quiet=shown is None)
             if _stream(platform, pod, tail):
                 shown = pod["metadata"]["uid"]
-            continue
+                continue
+            if state.phase in FINISHED:
+                console.print(f"the log of {pod['metadata']['name']} cannot be had any more", soft_wrap=True)
         if state.phase in FINISHED or state.phase in {"Stopped", "Suspended"}:
             return state
         say(f"{state.phase}: {'; '.join(state.reasons)}" if state.reasons else state.phase, quiet=started)

@@ -8,7 +8,16 @@ from cli.errors import UserError
 from cli.exits import Exit
 from cli.kubernetes import ApiUnreachableError
 from cli.train_access import WORKLOADS, Found, Platform, again
-from cli.training import FINISHED, ORIGIN_LABEL, SUBMITTED, first_pod, last_checkpoint, pods_of, workload_of
+from cli.training import (
+    FINISHED,
+    ORIGIN_LABEL,
+    SUBMITTED,
+    first_pod,
+    last_checkpoint,
+    phase_of,
+    pods_of,
+    workload_of,
+)
 from workloads.manifests.pods import GRACE_SECONDS
 
 _EVERY_SECONDS: Final = 1.0
@@ -29,20 +38,19 @@ class Stopped:
 
 
 def refuse_finished(platform: Platform, run: Found) -> None:
-    """Refuse to stop what has ended.
+    """Refuse to stop, or to let go on, what has ended.
 
     Raises:
         UserError: it has.
     """
     _, view = again(platform, run)
-    from cli.training import phase_of
-
     phase = phase_of(run.export, run.item, view)
     if phase in FINISHED:
         raise UserError(
             f"the run has ended already: {phase}",
             value=run.export.run,
-            fix=f"`slipway train stop {run.export.run} --delete` takes it away",
+            fix=f"`slipway train stop {run.export.run} --delete` takes it away; changed in any way it is a new run, "
+            "which goes on from the last checkpoint of its name",
             status=Exit.USAGE,
         )
 
@@ -58,7 +66,12 @@ def stop(platform: Platform, run: Found) -> Stopped:
 
 
 def resume(platform: Platform, run: Found) -> None:
-    """Let a stopped run queue and go on from its last checkpoint."""
+    """Let a stopped run queue and go on from its last checkpoint.
+
+    Raises:
+        UserError: it has ended.
+    """
+    refuse_finished(platform, run)
     _switch(platform, run, on=True)
 
 

@@ -128,7 +128,7 @@ def run_of(item: Json) -> TrainingExport:
     else:
         container = spec.get("template", {}).get("spec", {}).get("containers", [{}])[0]
         nodes, limits, variables = int(spec.get("parallelism", 1)), _limits(container), container.get("env", [])
-        each, runner = _devices(limits) or 1, "job"
+        each, runner = _processes(container) or _devices(limits) or 1, "job"
     return TrainingExport(
         name=_labels(item).get("app.kubernetes.io/name", name),
         run=name,
@@ -276,6 +276,12 @@ def _labels(item: Json) -> Mapping[str, str]:
 def _limits(container: Json) -> Mapping[str, Any]:
     found: Mapping[str, Any] = container.get("resources", {}).get("limits", {})
     return found
+
+
+def _processes(container: Json) -> int:
+    """What torchrun is told; 0 where another command runs."""
+    flag = "--nproc-per-node="
+    return next((int(word.removeprefix(flag)) for word in container.get("command", []) if word.startswith(flag)), 0)
 
 
 def _devices(limits: Mapping[str, Any]) -> int:

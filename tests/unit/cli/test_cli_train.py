@@ -19,11 +19,13 @@ from cli.train_logs import follow, write_log
 from cli.train_spec import Wishes, profile_of, wanted_spec
 from cli.train_stop import remove, resume, stop
 from cli.train_submit import as_yaml, check, objects, submit
+from cli.training import run_of
 from components.outputs import AcceleratorKind, FabricProfile, Taint
 from local.paths import REPOSITORY
 from stacks.problems import SettingsError
 from stacks.settings import Settings, validate
 from stacks.sources import Raw, read_file
+from workloads.manifests.runs import manifests
 from workloads.specs import Runner
 
 PROFILE = FabricProfile(
@@ -285,6 +287,38 @@ def test_a_name_that_no_run_has_lists_those_that_there_are(platform: Platform) -
     assert caught.value.allowed == name
 
 
+def test_a_name_wins_over_the_beginning_of_another_and_a_beginning_of_two_is_refused(platform: Platform) -> None:
+    for title in ("debug", "debug-large", "debug-long"):
+        submit(platform, objects(spec(platform, name=title), PROFILE))
+    view = platform.runs(["research"])
+    assert find_run(view, "debug", ["research"]).export.name == "debug", "or `stop debug` would stop another run"
+    assert find_run(view, "debug-la", ["research"]).export.name == "debug-large"
+    with pytest.raises(UserError, match="several runs could be meant") as caught:
+        find_run(view, "debug-l", ["research"])
+    assert "debug-large-" in caught.value.allowed
+
+
+def test_following_a_failed_run_whose_log_is_gone_ends(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_logs, "_EVERY_SECONDS", 0)
+    name = running(platform, phase="Failed")
+    ends(platform, "Failed")
+
+    def gone(path: str, **_parameters: str) -> Any:
+        raise ApiRefusedError(404, "the node is gone", where=path)
+
+    monkeypatch.setattr(api(platform), "lines", gone)
+    said = io.StringIO()
+    found = find_run(platform.runs(["research"]), name, ["research"])
+    state = follow(platform, found, Console(file=said, width=200), node=0, tail=None)
+    assert state.phase == "Failed"
+    assert "cannot be had any more" in said.getvalue()
+
+
+def test_a_job_without_gpus_tells_its_processes(platform: Platform) -> None:
+    made = manifests(replace(spec(platform), runner=Runner.JOB, queue=None), PROFILE)["job"]
+    assert run_of(made).processes == 4, "2 pods x 2 processes; no device counts them"
+
+
 # --- stop ----------------------------------------------------------------------------------------------------------
 def test_stopping_a_queued_run_goes_through_kueue_and_tells_the_last_checkpoint(platform: Platform) -> None:
     name = running(platform, phase="Succeeded")
@@ -316,3 +350,11 @@ def test_a_run_of_the_stack_is_not_deleted_behind_its_back(platform: Platform) -
     with pytest.raises(UserError, match="belongs to the stack"):
         remove(platform, found)
     assert ("delete", f"{JOBS}/{name}") not in api(platform).calls
+
+
+def test_what_has_ended_does_not_go_on(platform: Platform) -> None:
+    name = running(platform, phase="Failed")
+    ends(platform, "Failed")
+    with pytest.raises(UserError, match="has ended already: Failed"):
+        resume(platform, find_run(platform.runs(["research"]), name, ["research"]))
+    assert not [call for call in api(platform).calls if "suspend" in call[0]]
