@@ -118,7 +118,8 @@ def test_the_pods_have_what_the_run_and_the_runtime_give_them(platform: Platform
     spec = _running(platform, debug(SMALL, name="shape"))
     pod = _pods(platform, spec)[0]["spec"]
     (container,) = pod["containers"]
-    assert container["args"][0] == "workloads/trainer/main.py"
+    assert container["command"] == ["python", "-m", "workloads.trainer.launch"], "it hands on the trainer's exit code"
+    assert container["args"][:2] == ["--shutdown-timeout=110", "workloads/trainer/main.py"]
     values = {item["name"]: item.get("value") for item in container["env"]}
     assert (values["PET_NNODES"], values["PET_NPROC_PER_NODE"], values["SLIPWAY_RUN"]) == ("2", "2", spec.run)
     mounts = {item["mountPath"] for item in container["volumeMounts"]}
