@@ -51,6 +51,13 @@ def test_the_endpoint_has_rate_quantiles_data_wait_and_restarts() -> None:
     assert value(counted, "info", run="r", precision="", world_size="4") == 1
 
 
+def test_the_lines_have_the_same_quantiles_and_share_as_the_endpoint() -> None:
+    counted = metrics()
+    counted.step(report(1, seconds=4.0, data_wait_seconds=1.0))
+    line = counted.step(report(2, seconds=2.0, data_wait_seconds=0.5))
+    assert (line["seconds_p50"], line["seconds_p99"], line["data_wait_ratio"]) == (2.0, 4.0, 0.25)
+
+
 def test_mfu_is_the_models_flops_over_the_named_peak_of_all_devices() -> None:
     counted = metrics(flops_per_token=6e9, peak_flops=1e12, precision="bf16")
     line = counted.step(report(1))

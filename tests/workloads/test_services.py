@@ -1,5 +1,6 @@
 """Whole processes that end for a reason: numbers that are none, collectives that hang, checkpoints that do not fit."""
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 from tests.support.training import gang
 from workloads.trainer.checkpoint.manifest import Manifest
 from workloads.trainer.launch import exit_code
-from workloads.trainer.state import ExitCode
+from workloads.trainer.state import ExitCode, TrainerError
 
 
 def test_a_loss_that_is_no_number_ends_the_run_before_it_is_saved(tmp_path: Path) -> None:
@@ -39,6 +40,11 @@ def test_another_models_checkpoint_ends_every_rank_with_one_line(tmp_path: Path)
     assert "trainer: " in output.splitlines()[-1]
     assert "width is 16 there and 24 here" in output.splitlines()[-1]
     assert gang.steps_of(list(tmp_path.glob("step-*"))) == ["step-00000004"]
+
+
+def test_a_refusal_reaches_the_other_ranks_as_it_was() -> None:
+    handed_on = pickle.loads(pickle.dumps(TrainerError("no room", ExitCode.REFUSED)))  # noqa: S301  # our own
+    assert (str(handed_on), handed_on.exit_code) == ("no room", ExitCode.REFUSED), "as Side.from_first does it"
 
 
 def test_what_one_rank_meets_all_ranks_agree_on(tmp_path: Path) -> None:

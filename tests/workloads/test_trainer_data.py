@@ -156,3 +156,27 @@ def test_a_corpus_without_text_is_refused(tmp_path: Path, name: str) -> None:
 def test_the_standard_library_documents_itself() -> None:
     document = next(each for each in corpus.library_documentation() if each.name == "abc.py")
     assert "Abstract Base Classes" in document.text, "its docstring, without importing it"
+
+
+def test_what_a_killed_writer_left_is_taken_away_and_in_nobodys_way(tmp_path: Path) -> None:
+    left = tmp_path / f".{BYTES.key}.0123abcd"
+    left.mkdir()
+    (left / "train.bin").write_bytes(b"half")
+    made = prepare(tmp_path, BYTES)
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [made.folder.name]
+
+
+def test_a_tokenizer_file_that_is_none_is_told_by_name(tmp_path: Path) -> None:
+    wrong = tmp_path / "tokenizer.json"
+    wrong.write_text("{}")
+    with pytest.raises(OSError, match=r"tokenizer.json is no tokenizer.json of the tokenizers library"):
+        prepare(tmp_path, Recipe(tokenizer_file=str(wrong)))
+
+
+def test_a_tokenizer_is_copied_beside_the_checkpoints_and_bytes_have_none(tmp_path: Path) -> None:
+    made = prepare(tmp_path / "data", Recipe())
+    made.copy_tokenizer(tmp_path)
+    assert (tmp_path / "tokenizer.json").read_bytes() == (made.folder / "tokenizer.json").read_bytes()
+    other = tmp_path / "bytes"
+    prepare(other / "data", BYTES).copy_tokenizer(other)
+    assert [path.name for path in other.iterdir()] == ["data"], "nothing half-copied either"

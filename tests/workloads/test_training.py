@@ -48,7 +48,7 @@ def test_text_that_training_never_saw_becomes_likelier(base: Path) -> None:
 def test_adapters_fine_tune_a_model_on_another_text(base: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text("The queue admits a gang of pods when all of them fit. " * 400)
-    tokenizer = next((base / "data").glob("*/tokenizer.json"))
+    tokenizer = base / "tokenizer.json"
     tuning = ["--steps", "15", "--context", "64", "--device", "cpu", "--corpus", str(text), "--evaluation-batches", "0"]
     adapters = ["--lora-rank", "4", "--start-from", str(base), "--tokenizer-file", str(tokenizer), "--warmup", "2"]
     assert main([*tuning, *adapters, "--directory", str(tmp_path / "tuned")]) == ExitCode.DONE
@@ -79,6 +79,22 @@ def test_a_run_that_cannot_start_says_why_and_is_not_tried_again(
     told = capsys.readouterr().err
     assert words in told
     assert "Traceback" not in told
+
+
+def test_a_directory_that_cannot_be_made_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    arguments = ["--data", str(tmp_path / "data"), "--directory", str(tmp_path / "file" / "run"), "--steps", "1"]
+    assert main([*SMALL, *arguments]) == ExitCode.REFUSED
+    assert "error: rank 0: --directory cannot be made: " in capsys.readouterr().err
+
+
+def test_a_run_that_asks_for_fewer_steps_than_were_done_leaves_them_as_they_are(tmp_path: Path) -> None:
+    arguments = [*SMALL, "--directory", str(tmp_path), "--evaluation-batches", "0"]
+    assert main([*arguments, "--steps", "3"]) == ExitCode.DONE
+    assert main([*arguments, "--steps", "2"]) == ExitCode.DONE
+    assert [path.name for path in tmp_path.glob("step-*")] == ["step-00000003"], "no step 2 with the state of step 3"
 
 
 def test_a_run_that_was_told_to_stop_goes_on_bit_for_bit(tmp_path: Path, repository: Path) -> None:

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,8 @@ VOCABULARY_MULTIPLE = 64
 """Vocabularies are rounded up to it: tensor cores and tensor parallelism want even shares."""
 END = "<|end|>"
 """Between documents."""
+TOKENIZER = "tokenizer.json"
+"""In the folder of the token files, and beside the checkpoints of the model that reads them."""
 FORMAT = 1
 """Raised when files of an older release must not be reused."""
 
@@ -84,6 +87,16 @@ class Prepared:
         """The tokens that training never sees."""
         return self._mapped("validation.bin", self.validation_tokens)
 
+    def copy_tokenizer(self, directory: Path) -> None:
+        """Put the tokenizer beside the checkpoints in ``directory``: who fine-tunes the model needs both.
+
+        The run itself does not need the copy, so a full disk ends nothing. Bytes have no tokenizer to copy.
+        """
+        draft = directory / f"{TOKENIZER}.partial"
+        with suppress(OSError):
+            shutil.copyfile(self.folder / TOKENIZER, draft)
+            draft.replace(directory / TOKENIZER)
+
     def _mapped(self, name: str, tokens: int) -> np.ndarray:
         path, item = self.folder / name, np.dtype(self.item)
         if (size := path.stat().st_size) != tokens * item.itemsize:
@@ -105,9 +118,13 @@ def prepare(directory: Path, recipe: Recipe) -> Prepared:
     if found := _opened(folder):
         return found
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory / ".lock"):
+    with _locked(directory / ".lock") as alone:
         if found := _opened(folder):
             return found
+        if alone:
+            # Whoever held the lock before us and published nothing has died; what it left would stay for ever.
+            for left in directory.glob(f".{folder.name}.*"):
+                shutil.rmtree(left, ignore_errors=True)
         return _make(folder, recipe)
 
 
@@ -120,16 +137,20 @@ def _opened(folder: Path) -> Prepared | None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def _locked(path: Path) -> Iterator[bool]:
+    """Whether the lock was had: Lustre mounted without `flock` refuses. Two may then work at once; one rename loses."""
     with path.open("w") as file:
-        # Lustre mounted without `flock` refuses: two may then work at once, and the second rename loses.
-        with suppress(OSError):
+        try:
             fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 def _make(folder: Path, recipe: Recipe) -> Prepared:
-    draft = folder.with_name(f".{folder.name}.{os.uname().nodename}.{os.getpid()}")
+    # Neither host name nor process id: a pod that is made again has both of the one that was killed.
+    draft = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     draft.mkdir()
     try:
         train, validation = split(documents(recipe.corpus), recipe.validation_share)
@@ -180,14 +201,21 @@ def split(texts: Sequence[Document], validation_share: float) -> tuple[list[Docu
 def _tokenizer(draft: Path, recipe: Recipe, texts: Sequence[str]) -> tuple[int, Callable[[str], list[int]]]:
     if recipe.tokenizer is Tokenizer.BYTES:
         return _rounded(BYTES + 1), lambda text: [*text.encode(), BYTES]
-    from tokenizers import Tokenizer as Encoder  # noqa: PLC0415  (bytes need no library)
-
-    encoder = Encoder.from_file(recipe.tokenizer_file) if recipe.tokenizer_file else _trained(recipe, texts)
-    encoder.save(str(draft / "tokenizer.json"))
+    encoder = _read(recipe.tokenizer_file) if recipe.tokenizer_file else _trained(recipe, texts)
+    encoder.save(str(draft / TOKENIZER))
     if (end := encoder.token_to_id(END)) is None:
         raise OSError(f"{recipe.tokenizer_file} has no token {END}: take the tokenizer.json of a run of this trainer")
     size = encoder.get_vocab_size() if recipe.tokenizer_file else recipe.vocabulary
     return _rounded(size), lambda text: [*encoder.encode(text).ids, end]
+
+
+def _read(path: str) -> Any:
+    from tokenizers import Tokenizer as Encoder  # noqa: PLC0415  (bytes need no library)
+
+    try:
+        return Encoder.from_file(path)
+    except Exception as error:  # the library raises nothing narrower
+        raise OSError(f"{path} is no tokenizer.json of the tokenizers library: {error}") from error
 
 
 def _trained(recipe: Recipe, texts: Sequence[str]) -> Any:

@@ -101,7 +101,7 @@ def _pipeline(options: Options, size: Size, shape: Parallelism) -> Iterator[str]
 def _adapters(options: Options, _size: Size, shape: Parallelism) -> Iterator[str]:
     model, data = options.model, options.data
     if model.start_from and data.tokenizer is Tokenizer.BPE and not data.tokenizer_file:
-        yield "--start-from without --tokenizer-file: name the tokenizer.json of that model, beside its token files"
+        yield "--start-from without --tokenizer-file: name the tokenizer.json of that model, beside its checkpoints"
     if not model.lora_rank:
         return
     if not model.start_from:

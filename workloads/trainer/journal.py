@@ -1,9 +1,11 @@
 """What a run tells in files: metrics.jsonl, one JSON object per line, and attempts.json, which outlives every attempt.
 
 Every line of metrics.jsonl has `event`, `time` (epoch seconds), `run`, `attempt` (from 1) and `step`. Events:
-    start       a trainer process group came up: world size, layout
+    start       a trainer process group came up: world size, layout, precision, the peak that MFU compares with
     resume      it goes on from a checkpoint: which, and which damaged ones were skipped
-    step        loss, loss_hex (float.hex: exact), tokens_per_second, seconds, data_wait_seconds, mfu, ettr, ...
+    step        loss, loss_hex (float.hex: exact), tokens_per_second, seconds, data_wait_seconds, mfu, ettr, and of the
+                last 200 steps seconds_p50, seconds_p99, data_wait_ratio
+    evaluation  mean loss per token on text that training never sees
     checkpoint  a save ended: path or error, bytes, seconds, stall_seconds
     guard       something that must not go unnoticed: guard, message, fatal
     end         the loop ended: reason

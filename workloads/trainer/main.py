@@ -107,6 +107,9 @@ def train(options: Options, world: World) -> int:
     ) as services:
         position = services.resume()
         done = position.step if position else 0
+        if world.rank == 0:
+            # Not before: a directory with another model's checkpoints keeps their tokenizer.
+            text.copy_tokenizer(options.directory)
         for step in range(done + 1, options.learning.steps + 1):
             report = one_step(step, run)
             if not services.after_step(report):
@@ -114,7 +117,8 @@ def train(options: Options, world: World) -> int:
             every = options.run.evaluate_every
             if step == options.learning.steps or (every and step % every == 0):
                 validate(step, run, services)
-        services.finish(options.learning.steps)
+        # A directory may hold more steps than this run asks for: its last one keeps its own number.
+        services.finish(max(done, options.learning.steps))
         return services.exit_code
 
 

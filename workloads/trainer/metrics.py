@@ -100,14 +100,15 @@ class Metrics:
         """Count a step; returns the fields of its line in metrics.jsonl."""
         self._steps.append(report)
         self.productive_seconds += report.seconds
+        p50, p99, data_wait = self.step_quantile(50), self.step_quantile(99), self.data_wait_ratio
         shown = self._collectors
         shown.step.set(report.step)
         shown.tokens.inc(report.tokens)
         shown.seconds.observe(report.seconds)
         shown.rate.set(self.tokens_per_second)
-        shown.p50.set(self.step_quantile(50))
-        shown.p99.set(self.step_quantile(99))
-        shown.data_wait.set(self.data_wait_ratio)
+        shown.p50.set(p50)
+        shown.p99.set(p99)
+        shown.data_wait.set(data_wait)
         if self.ettr is not None:
             shown.ettr.set(self.ettr)
         if report.loss is not None:
@@ -120,7 +121,10 @@ class Metrics:
             "tokens": report.tokens,
             "tokens_per_second": report.tokens / report.seconds if report.seconds > 0 else None,
             "seconds": report.seconds,
+            "seconds_p50": p50,
+            "seconds_p99": p99,
             "data_wait_seconds": report.data_wait_seconds,
+            "data_wait_ratio": data_wait,
             "grad_norm": report.grad_norm,
             "learning_rate": report.learning_rate,
             "mfu": self.mfu,

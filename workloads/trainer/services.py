@@ -39,12 +39,11 @@ class Services:
         self.options = options
         self.exit_code = ExitCode.DONE
         self._side = Side()
-        attempt: Attempt = self._side.from_first(begin_attempt(options.directory) if self._side.first else None)
-        self._attempt = attempt
+        self._attempt = self._begin_attempt()
         self._journal = Journal(
-            options.directory if self._side.first else None, run=options.run, attempt=attempt.number
+            options.directory if self._side.first else None, run=options.run, attempt=self._attempt.number
         )
-        self._metrics = Metrics(options, attempt=attempt, world=self._side.world)
+        self._metrics = Metrics(options, attempt=self._attempt, world=self._side.world)
         self._progress = ProgressView(options.total_steps)
         self._spikes = SpikeGuard(score=options.spike_score)
         self._stragglers = StragglerGuard(ratio=options.straggler_ratio, hosts=self._side.hosts())
@@ -88,7 +87,15 @@ class Services:
             TrainerError: no room for checkpoints, another model's checkpoint, or only damaged ones.
         """
         layout = dict(self._state.layout)
-        self._journal.write("start", 0, world_size=self._side.world, layout=layout, seed=self._state.seed)
+        self._journal.write(
+            "start",
+            0,
+            world_size=self._side.world,
+            layout=layout,
+            seed=self._state.seed,
+            precision=self.options.precision or None,
+            peak_flops=self.options.peak_flops or None,
+        )
         position = None
         if self._checkpointer is not None:
             expected = self._checkpointer.check_capacity()
@@ -138,6 +145,19 @@ class Services:
         """The mean loss per token on text that training never sees."""
         self._journal.write("evaluation", step, loss=loss)
         self._say(f"validation after step {step}: loss {loss:.4f}")
+
+    def _begin_attempt(self) -> Attempt:
+        """Rank 0 counts; all ranks learn the number, or that the run's directory cannot be made."""
+        begun: Attempt | TrainerError | None = None
+        if self._side.first:
+            try:
+                begun = begin_attempt(self.options.directory)
+            except OSError as error:
+                begun = TrainerError(f"--directory cannot be made: {error}", ExitCode.REFUSED)
+        agreed: Attempt | TrainerError = self._side.from_first(begun)
+        if isinstance(agreed, TrainerError):
+            raise agreed
+        return agreed
 
     def _make_checkpointer(self, state: TrainState) -> Checkpointer | None:
         if self.options.directory is None:
@@ -238,7 +258,7 @@ class Services:
         self._told_grace = True
         message = (
             f"a step and a checkpoint take {needed:.0f} s, the grace period is {self.options.grace_seconds:.0f} s: "
-            "SIGTERM will lose the work since the last checkpoint. Give the pods a longer grace period"
+            "SIGTERM will lose the work since the last checkpoint. Raise --grace-seconds, up to what the pods are given"
         )
         self._guard(GuardEvent(guard="grace", step=outcome.step, message=message))
 

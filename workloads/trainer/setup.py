@@ -60,25 +60,30 @@ def text_of(options: Options, world: World) -> Prepared:
     Raises:
         TrainerError: there is no such text, or the nodes' files differ.
     """
-    refusal: list[str | None] = [None]
-    if world.rank == 0:
-        try:
-            prepare(options.data_directory, options.data.recipe)
-        except (CorpusError, OSError) as error:
-            refusal = [str(error)]
-    dist.broadcast_object_list(refusal, src=0)
-    if refusal[0]:
-        raise TrainerError(refusal[0], ExitCode.REFUSED)
-    prepared = prepare(options.data_directory, options.data.recipe)
-    digests: list[str] = [""] * world.size
-    dist.all_gather_object(digests, prepared.digest)
-    if len(set(digests)) > 1:
+    first = [_prepared(options) if world.rank == 0 else None]
+    dist.broadcast_object_list(first, src=0)
+    own = first[0] if isinstance(first[0], TrainerError) else _prepared(options)
+    outcomes = [own] * world.size
+    dist.all_gather_object(outcomes, own)
+    for each in outcomes:
+        if isinstance(each, TrainerError):
+            raise each
+    prepared = [each for each in outcomes if isinstance(each, Prepared)]
+    if len({each.digest for each in prepared}) > 1:
         raise TrainerError(
             f"the nodes made different token files in {options.data_directory}: their images differ. "
             f"Put --data on a shared volume, or run one image",
             ExitCode.REFUSED,
         )
-    return prepared
+    return prepared[world.rank]
+
+
+def _prepared(options: Options) -> Prepared | TrainerError:
+    """The token files, or why there are none: told to the other processes, which would wait for ever."""
+    try:
+        return prepare(options.data_directory, options.data.recipe)
+    except (CorpusError, OSError) as error:
+        return TrainerError(str(error), ExitCode.REFUSED)
 
 
 def size_of(options: Options) -> Size:

@@ -147,8 +147,13 @@ class TrainerError(Exception):
     """Ends this process with one clear line and `exit_code`."""
 
     def __init__(self, message: str, exit_code: ExitCode) -> None:
-        super().__init__(message)
+        # Both go to the base class: rank 0 hands its refusal to the others, and what unpickles it calls this again.
+        super().__init__(message, exit_code)
+        self.message = message
         self.exit_code = exit_code
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True, kw_only=True)
