@@ -16,15 +16,16 @@ from types import MappingProxyType
 from typing import Final
 
 from components import versions
-from workloads.manifests.pods import GRACE_SECONDS
-from workloads.manifests.trainjob import KIT_TRAINER
+from workloads.manifests.trainjob import KIT_TRAINER, SHUTDOWN_SECONDS
 from workloads.parallelism import REST, Parallelism
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, TrainingSpec
 
 METRICS_PORT: Final = 9400
 HOUR: Final = 3600
-KILL_MARGIN_SECONDS: Final = 15
-"""Between the trainer's last write and the kubelet's SIGKILL."""
+TORCHRUN_SECONDS: Final = 30
+"""A Job's torchrun kills its processes so long after SIGTERM (torch/distributed/launcher/api.py, shutdown_timeout)."""
+KILL_MARGIN_SECONDS: Final = 5
+"""Between the trainer's last write and the launcher's SIGKILL."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,9 @@ def lora_finetune(
     rank: int = 16,
     size: str = "large",
 ) -> TrainingSpec:
-    """Fine-tunes low-rank adapters of a model; ``base`` is its directory on the file system.
+    """Fine-tunes low-rank adapters of a model; ``base`` is the directory of the run that trained it.
+
+    That is where its checkpoints and its tokenizer.json are, for example /shared/TEAM/checkpoints/NAME.
 
     Adapters and their optimizer state are a percent of the model, so every GPU holds a whole copy (DDP) and only the
     adapters' gradients are exchanged.
@@ -250,6 +253,7 @@ def _run(
     min_nodes: int | None = None,
     launcher: Launcher = Launcher.TORCHRUN,
 ) -> TrainingSpec:
+    patience = SHUTDOWN_SECONDS if target.runner is Runner.TRAINER else TORCHRUN_SECONDS
     return TrainingSpec(
         name=name,
         namespace=target.namespace,
@@ -259,7 +263,7 @@ def _run(
         share=target.node,
         image=target.image,
         script=KIT_TRAINER,
-        args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={GRACE_SECONDS - KILL_MARGIN_SECONDS}"),
+        args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={patience - KILL_MARGIN_SECONDS}"),
         mount=target.mount,
         time_limit_seconds=hours * HOUR,
         pull_secret=target.pull_secret,

@@ -39,6 +39,8 @@ REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
 KIT_TRAINER = "workloads/trainer/main.py"
 """The kit's own trainer, in its own image."""
+SHUTDOWN_SECONDS = GRACE_SECONDS - 10
+"""From SIGTERM until the launcher kills the processes; it then still has time to say how they ended."""
 MPI_PORT = 29500
 """Where rank 0 keeps torch's store in a run that mpirun starts."""
 
@@ -109,7 +111,7 @@ def launcher_arguments(spec: TrainingSpec) -> list[str]:
     if spec.launcher is Launcher.MPIRUN:
         return _mpirun(spec)
     # torchrun kills what has not ended 30 s after SIGTERM, however far its last checkpoint is.
-    patience = f"--shutdown-timeout={GRACE_SECONDS - 10}"
+    patience = f"--shutdown-timeout={SHUTDOWN_SECONDS}"
     if spec.min_nodes is None:
         return [patience]
     # Trainer v2.3 knows no elastic run (plugins/torch: "TODO: Add support for PyTorch elastic") and sets PET_NNODES to

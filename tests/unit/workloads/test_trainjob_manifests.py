@@ -225,6 +225,12 @@ def test_the_crds_know_every_field_of_the_runtimes_and_no_other() -> None:
     assert list(complaints(broken, schema)) == [".spec.template.spec.failurePolcy: unknown field"]
 
 
+def test_a_recipe_writes_its_last_checkpoint_before_the_launcher_kills_it() -> None:
+    for runner, word in ((Runner.TRAINER, "--grace-seconds=105"), (Runner.JOB, "--grace-seconds=25")):
+        made = recipe("debug", replace(CPU_TARGET, runner=runner))
+        assert word in made.args, "a Job's torchrun waits for 30 s, a TrainJob's launcher for 110"
+
+
 def test_the_size_of_a_recipe_is_in_its_name() -> None:
     assert recipe("fsdp_4x8", GPU_TARGET).world_size == 32
     shape = recipe("tp_pp_dp_16x8", GPU_TARGET)
