@@ -6,7 +6,7 @@ from typing import Final
 from policies import examples_kubernetes as examples
 from policies import kubernetes_objects as objects
 from policies.graph import Resource
-from policies.kubernetes_objects import JOB, JOB_SET, Part
+from policies.kubernetes_objects import JOB, JOB_SET, TRAIN_JOB, Part
 from policies.rule import REMOVED, Context, Example, Rule, Severity, Violation
 
 _QUEUE: Final = "kueue.x-k8s.io/queue-name"
@@ -88,7 +88,7 @@ COVERED = Rule(
     "and huge pages are forgotten easily, and the run waits for ever without an error.",
     source="Kueue documentation v0.19, Cluster Queue: coveredResources",
     fix="add the resource to coveredResources and every flavor (the kit's queues cover what the pools offer)",
-    types=frozenset({JOB, JOB_SET}),
+    types=frozenset({JOB, JOB_SET, TRAIN_JOB}),
     check=_uncovered,
     example=Example(
         passing=(_RUN, _LOCAL, _RESEARCH),
