@@ -1,13 +1,9 @@
 """Mistakes about capacity, scaling, backups and pins: each gets exactly the problem named here."""
 
-from typing import Any
-
 import pytest
 
-from stacks.settings import SettingsError, validate
-from stacks.sources import from_mapping
+from tests.support.edits import Document, problems
 
-Document = dict[str, Any]
 BLOCK = {"kind": "capacityBlock", "id": "cr-0123456789abcdef0", "confirm": True}
 PERIOD = {"starts": "2027-01-11T11:30:00Z", "ends": "2027-01-12T11:30:00Z"}
 SCHEDULE = {"owner": "schedule"}
@@ -91,13 +87,6 @@ POOL: list[tuple[str, Document, str, str]] = [
         "capacity-one-zone",
     ),
 ]
-
-
-def problems(document: Document) -> list[tuple[str, str]]:
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-    with pytest.raises(SettingsError) as error:
-        validate(raw, encrypted_values_are_clear=False)
-    return [(problem.path, problem.rule) for problem in error.value.problems]
 
 
 @pytest.mark.parametrize(("changes", "path", "rule"), [case[1:] for case in POOL], ids=[case[0] for case in POOL])

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from stacks.governance import Usage
 from stacks.problems import yaml_path
-from stacks.settings import Settings, SettingsError, validate
-from stacks.sources import from_mapping
+from stacks.settings import Settings, SettingsError
+from tests.support.edits import accepted
 from tests.support.settings_fields import Place, every_field, leaves
 from tests.support.valid_governance import AMOUNTS
 
@@ -121,9 +121,8 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
 
 def problems(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(path, rule, whole text) of every problem; anything but a SettingsError fails the test as what it is."""
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
     try:
-        validate(raw, encrypted_values_are_clear=False)
+        accepted(document)
     except SettingsError as error:
         return [(item.path, item.rule, str(item)) for item in error.problems]
     return []

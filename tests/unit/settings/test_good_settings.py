@@ -5,15 +5,9 @@ from typing import Any
 import pytest
 
 from stacks.sections import RunnerAccess, TunnelAccess
-from stacks.settings import Settings, validate
-from stacks.sources import from_mapping
+from tests.support.edits import accepted
 
 ADMINS = ["arn:aws:iam::000000000000:role/slipway-deployer"]
-
-
-def accepted(document: dict[str, Any]) -> Settings:
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-    return validate(raw, encrypted_values_are_clear=False)
 
 
 def test_a_tunnel_with_a_proxy(document: dict[str, Any]) -> None:

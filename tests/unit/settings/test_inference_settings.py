@@ -4,20 +4,9 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import SettingsError, validate
-from stacks.sources import Raw, from_mapping
+from tests.support.edits import accepted, problems, refused
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def _raw(document: dict[str, Any]) -> Raw:
-    return from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-
-
-def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
-    with pytest.raises(SettingsError) as error:
-        validate(_raw(document), encrypted_values_are_clear=False)
-    return [(problem.path, problem.rule) for problem in error.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +54,7 @@ def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: di
 )
 def test_an_address_of_one_version_is_accepted(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
-    settings = validate(_raw(document), encrypted_values_are_clear=False)
+    settings = accepted(document)
     assert settings.inference[0].model.uri == uri
 
 
@@ -81,9 +70,7 @@ def test_a_model_that_no_role_may_read_is_refused_with_what_would_let_it(
     document: dict[str, Any], uri: str, expected: str
 ) -> None:
     document["inference"][0]["model"]["uri"] = uri
-    with pytest.raises(SettingsError) as error:
-        validate(_raw(document), encrypted_values_are_clear=False)
-    (problem,) = error.value.problems
+    (problem,) = refused(document).problems
     assert (problem.path, problem.rule) == ("slipway:inference[0].model.uri", "inference-model-access")
     assert problem.fix.startswith(expected)
     assert "modelAccess covers lake://models/assistant/" in problem.what
@@ -99,7 +86,7 @@ def test_a_services_own_access_takes_the_place_of_its_teams(document: dict[str, 
     service = document["inference"][0]
     service["model"]["uri"] = "s3://models/assistant/v3"
     service["modelAccess"] = [{"bucket": "models", "prefix": prefix}]
-    assert validate(_raw(document), encrypted_values_are_clear=False).inference[0].model_access[0].prefix == prefix
+    assert accepted(document).inference[0].model_access[0].prefix == prefix
     service["model"]["uri"] = "lake://models/assistant/v3"
     assert problems(document) == [("slipway:inference[0].model.uri", "inference-model-access")]
 
@@ -120,4 +107,4 @@ def test_the_lakes_key_is_nobodys_setting(document: dict[str, Any]) -> None:
     assert problems(document) == [("slipway:teams[1].modelAccess[0].keyArn", "model-access-key")]
     document["teams"][1]["modelAccess"].append({"bucket": "models", "prefix": "chat/", "keyArn": key})
     del document["teams"][1]["modelAccess"][0]["keyArn"]
-    assert validate(_raw(document), encrypted_values_are_clear=False).teams[1].model_access[1].key_arn == key
+    assert accepted(document).teams[1].model_access[1].key_arn == key

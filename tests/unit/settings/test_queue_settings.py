@@ -1,28 +1,15 @@
 """Queues in the settings: whose nodes they are, to the last one, and each mistake with exactly its problem."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stacks.queue_shares import queued_nodes, shares
-from stacks.settings import Settings, SettingsError, load_file, validate
-from stacks.sources import from_mapping
+from stacks.settings import Settings, load_file
+from tests.support.edits import Document, accepted, problems
 
 CONFIG = Path(__file__).parents[3] / "stacks" / "config"
-Document = dict[str, Any]
 QUEUES = {"cohort": "teams"}
-
-
-def settings_of(document: Document) -> Settings:
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-    return validate(raw, encrypted_values_are_clear=False)
-
-
-def problems(document: Document) -> list[tuple[str, str]]:
-    with pytest.raises(SettingsError) as error:
-        settings_of(document)
-    return [(problem.path, problem.rule) for problem in error.value.problems]
 
 
 def own(settings: Settings) -> dict[str, dict[str, int]]:
@@ -41,16 +28,16 @@ def two_teams(document: Document) -> Document:
 
 
 def test_the_cluster_keeps_a_node_that_its_own_pods_may_run_on(two_teams: Document) -> None:
-    assert queued_nodes(settings_of(two_teams)) == {"system": 1, "training": 4}
+    assert queued_nodes(accepted(two_teams)) == {"system": 1, "training": 4}
 
 
 def test_a_dedicated_pool_is_queued_for_whole(two_teams: Document) -> None:
     two_teams["pools"].append({"name": "loaders", "instanceType": "m7i.2xlarge", "nodes": 3, "dedicated": True})
-    assert queued_nodes(settings_of(two_teams))["loaders"] == 3
+    assert queued_nodes(accepted(two_teams))["loaders"] == 3
 
 
 def test_nodes_are_divided_by_the_teams_limits(two_teams: Document) -> None:
-    assert own(settings_of(two_teams)) == {
+    assert own(accepted(two_teams)) == {
         "research": {"system": 1, "training": 3},
         "chat": {"system": 0, "training": 1},
     }
@@ -58,39 +45,39 @@ def test_nodes_are_divided_by_the_teams_limits(two_teams: Document) -> None:
 
 def test_a_team_borrows_up_to_its_own_limits(two_teams: Document) -> None:
     two_teams["teams"][0]["gpus"] = 32
-    found = {share.team: share.borrowing["training"] for share in shares(settings_of(two_teams)).teams}
+    found = {share.team: share.borrowing["training"] for share in shares(accepted(two_teams)).teams}
     assert found == {"research": 1, "chat": 0}, "the namespace of chat may hold 8 GPUs, which it has"
 
 
 def test_what_the_limits_leave_over_is_nobodys_own(two_teams: Document) -> None:
     two_teams["teams"][0].update(gpus=16)
     two_teams["training"][0]["nodes"] = 2
-    assert shares(settings_of(two_teams)).unassigned == {"training": 1}
+    assert shares(accepted(two_teams)).unassigned == {"training": 1}
 
 
 def test_named_nodes_come_first_and_the_rest_is_divided(two_teams: Document) -> None:
     two_teams["teams"][0]["gpus"] = 32
     two_teams["teams"][1]["queue"] = {"nodes": {"training": 0}}
-    assert own(settings_of(two_teams))["research"]["training"] == 4
+    assert own(accepted(two_teams))["research"]["training"] == 4
 
 
 def test_model_services_keep_the_nodes_that_they_may_grow_to(document: Document) -> None:
     document["queueing"] = QUEUES
-    settings = settings_of(document)
+    settings = accepted(document)
     assert "serving" not in queued_nodes(settings), "4 replicas of 2 GPUs fill both nodes of 4"
     document["inference"][0]["maxReplicas"] = 2
-    assert queued_nodes(settings_of(document))["serving"] == 1
+    assert queued_nodes(accepted(document))["serving"] == 1
 
 
 def test_gpus_of_model_services_are_no_claim_on_nodes_for_runs(document: Document) -> None:
     document["queueing"] = QUEUES
-    assert own(settings_of(document))["chat"]["training"] == 0, "its 8 GPUs are those of its service"
+    assert own(accepted(document))["chat"]["training"] == 0, "its 8 GPUs are those of its service"
 
 
 def test_an_autoscalers_pool_is_not_queued_for(two_teams: Document) -> None:
     two_teams["pools"][1]["scaling"] = {"owner": "autoscaler", "minNodes": 1}
     two_teams["training"] = []
-    assert "training" not in queued_nodes(settings_of(two_teams))
+    assert "training" not in queued_nodes(accepted(two_teams))
 
 
 def test_a_capacity_block_is_queued_for_before_it_begins() -> None:
