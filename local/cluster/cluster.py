@@ -23,11 +23,13 @@ from local.cluster.control_plane import ClusterSettings, ControlPlane
 from local.cluster.front import Front, admitted
 from local.cluster.informer import Informer
 from local.cluster.kube import Kube, KubeError
+from local.cluster.layout import nodes_of
 from local.cluster.load_balancers import LoadBalancers, ServiceView, service_view
 from local.cluster.managers.managers import Managers
 from local.cluster.managers.releases import DeploymentView, deployment_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.process_node import cgroups
 from local.cluster.process_nodes import ProcessNodes
 from local.cluster.status import ClusterStatus
 from local.cluster.views import NodeView, PodView, node_view, pod_view
@@ -254,6 +256,8 @@ class SimulatedCluster:
             await plane.stop()
 
     def _remove(self, item: CloudObject) -> None:
+        for node in nodes_of(self._directory).glob("*"):
+            cgroups.clear(node)
         shutil.rmtree(self._directory, ignore_errors=True)
         self._store.remove(CLUSTER, item.id)
         _LOG.info("cluster %s: deleted", self.name)

@@ -13,8 +13,10 @@ from local.cluster.certificates import Authority
 from local.cluster.children import Child, ChildSpec
 from local.cluster.control_plane import ControlPlane
 from local.cluster.files import private_directory
+from local.cluster.layout import nodes_of
 from local.cluster.lustre import FILE_SYSTEM
 from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.process_node import cgroups
 from local.cluster.process_node.config import save
 from local.cluster.process_node.network.supervise import holder_spec
 from local.cluster.process_node.seams import NodeSettings
@@ -45,7 +47,7 @@ class ProcessNodes:
         wanted = {node.uid: node for node in nodes.values() if node.process}
         for uid in [uid for uid in self._agents if uid not in wanted]:
             await self._plane.end_controller(self._agents.pop(uid))
-            await asyncio.to_thread(shutil.rmtree, self._directory(uid), ignore_errors=True)
+            await asyncio.to_thread(_remove, self._directory(uid))
             _LOG.info("cluster %s: the agent of node %s is gone", self._plane.name, uid)
         for uid, node in wanted.items():
             if uid not in self._agents:
@@ -67,7 +69,7 @@ class ProcessNodes:
         return holder_spec(self._plane, service_cidr=self._plane.service_cidr, pod_cidr=_POD_ADDRESSES)
 
     def _directory(self, uid: str) -> Path:
-        return self._plane.directory / "nodes" / uid
+        return nodes_of(self._plane.directory) / uid
 
     def _prepare(self, node: NodeView) -> ChildSpec:
         plane = self._plane
@@ -119,6 +121,11 @@ class ProcessNodes:
         for path in self._file_systems.iterdir():
             if self._account.get(FILE_SYSTEM, path.name) is None:
                 shutil.rmtree(path, ignore_errors=True)
+
+
+def _remove(node_directory: Path) -> None:
+    cgroups.clear(node_directory)
+    shutil.rmtree(node_directory, ignore_errors=True)
 
 
 def _passed() -> dict[str, str]:

@@ -50,8 +50,7 @@ class Agent:
             kube, "/api/v1/nodes", _whole, self._changed.set, f"metadata.name={settings.node}"
         )
         pod_network = await network.connect(settings)
-        cgroups = Cgroups(settings.directory)
-        cgroups.sweep()
+        cgroups = await asyncio.to_thread(Cgroups, settings.directory)
         context = NodeContext(
             settings=settings,
             kube=kube,

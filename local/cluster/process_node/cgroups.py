@@ -2,13 +2,16 @@
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.cluster.files import write_private
 from local.cluster.process_node.quantities import quantity, whole
 
 _LOG = logging.getLogger(__name__)
@@ -17,6 +20,9 @@ _PERIOD_MICROSECONDS = 100_000
 _LEAST_QUOTA_MICROSECONDS = 1000
 _SHARES_PER_CORE = 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_RECORD = "control-groups.json"
+_CLEAR_SECONDS = 5.0
+_CLEAR_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +100,8 @@ class Cgroups:
     """The control groups of one node."""
 
     def __init__(self, directory: Path) -> None:
+        """Make them for the node whose state is in ``directory``; what a former agent left there goes first."""
+        clear(directory)
         # By the state directory: environments beside each other have nodes of the same name.
         node = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
         self._bases: dict[str, Path] = {}
@@ -101,6 +109,7 @@ class Cgroups:
         """Why limits are polled; "" when the kernel holds them."""
         try:
             self._bases = _version_2(node) if (_ROOT / "cgroup.controllers").exists() else _version_1(node)
+            write_private(directory / _RECORD, json.dumps(sorted({str(base) for base in self._bases.values()})))
             _weigh(self._bases)
         except OSError as error:
             self.problem = f"control groups cannot be made ({error}): memory limits are polled, CPU limits not held"
@@ -130,17 +139,36 @@ class Cgroups:
             with contextlib.suppress(OSError):
                 base.rmdir()
 
-    def sweep(self) -> None:
-        """Kill and remove what a former agent left."""
-        for base in set(self._bases.values()):
-            for path in base.iterdir():
-                if not path.is_dir():
-                    continue
-                with contextlib.suppress(OSError):
-                    for pid in (path / "cgroup.procs").read_text().split():
-                        os.kill(int(pid), signal.SIGKILL)
-                with contextlib.suppress(OSError):
-                    path.rmdir()
+
+def clear(directory: Path) -> None:
+    """Kill what is left in the control groups of a node whose agent has ended, and give the groups back.
+
+    ``directory`` is the node's state, where its agent wrote down its groups: those of a process are below the ones of
+    whoever started it, which may be others today.
+    """
+    try:
+        bases = [Path(text) for text in json.loads((directory / _RECORD).read_text())]
+    except (OSError, ValueError):
+        return
+    deadline = time.monotonic() + _CLEAR_SECONDS
+    for base in bases:
+        # A process that was killed is in its group for a moment more.
+        while not _cleared(base) and time.monotonic() < deadline:
+            time.sleep(_CLEAR_POLL_SECONDS)
+
+
+def _cleared(base: Path) -> bool:
+    for path in base.glob("*/cgroup.procs"):
+        with contextlib.suppress(OSError):
+            for pid in map(int, path.read_text().split()):
+                # 0 stands for a process that is not seen from here, and for kill(2) for all of ours.
+                if pid > 0:
+                    os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+    with contextlib.suppress(OSError):
+        base.rmdir()
+    return not base.exists()
 
 
 def _settings(controller: str, limits: Limits) -> dict[str, str]:

@@ -14,6 +14,8 @@ from local.paths import REPOSITORY
 
 _SHIM = "local.cluster.process_node.shim"
 _LIMIT_BYTES = 1 << 20
+_ABORT_SECONDS = 2.0
+"""More than a shim needs on a busy machine to mount a root file system, after which it looks at its input again."""
 _GONE_CODE = 255
 """containerd's exit code of a container whose shim is gone (``unknownExitCode``)."""
 
@@ -128,16 +130,25 @@ class Shim:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
-    async def end(self) -> None:
-        """Close its input, which ends it and what it holds, and wait."""
+    def release(self) -> None:
+        """Close its input: it kills what it holds, and ends."""
         if self._process.stdin is not None:
             self._process.stdin.close()
+
+    async def end(self) -> None:
+        """Release it and wait."""
+        self.release()
         await self._process.wait()
 
-    def destroy(self) -> None:
-        """SIGKILL, also to what it runs (the kernel passes it on)."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+    async def abort(self) -> None:
+        """Release it and wait; SIGKILL when it does not end, which the kernel passes on to what it runs."""
+        self.release()
+        try:
+            await asyncio.wait_for(self._process.wait(), _ABORT_SECONDS)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
 
 
 class PodProcess:
@@ -159,7 +170,8 @@ class PodProcess:
         try:
             answer = await shim.read()
         except BaseException:
-            shim.destroy()
+            # Cancelled: nothing of it may be left when whoever waited goes on.
+            await shim.abort()
             raise
         if answer["event"] != "started":
             await shim.end()
@@ -171,9 +183,10 @@ class PodProcess:
         if not self.exit.done():
             self._shim.write(f"kill {number}")
 
-    def destroy(self) -> None:
-        """SIGKILL without the shim's help: what the kernel does when the agent dies."""
-        self._shim.destroy()
+    async def abort(self) -> None:
+        """SIGKILL, and wait for the end; returns in any case."""
+        await self._shim.abort()
+        await asyncio.wait([self.exit], timeout=_ABORT_SECONDS)
 
     def kill(self) -> None:
         """SIGKILL."""

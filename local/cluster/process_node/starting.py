@@ -1,7 +1,6 @@
 """Starts one container: image, configuration, root file system, limits, process, and its postStart hook."""
 
 import asyncio
-import contextlib
 import logging
 import secrets
 import shutil
@@ -125,6 +124,10 @@ async def _create(context: PodContext, record: Record, image: ImageProgram) -> N
         _advance(context, record, restart, container_id)
         _failed(context, record, str(error))
         return
+    except BaseException:
+        # Cancelled with its pod.
+        group.remove()
+        raise
     _advance(context, record, restart, container_id)
     context.groups[record.name] = group
     record.process, record.launched = process, launched
@@ -278,5 +281,4 @@ def _mounts(
 
 def remove_directory(context: PodContext) -> None:
     """Remove everything of a pod but its logs."""
-    with contextlib.suppress(OSError):
-        shutil.rmtree(context.directory)
+    shutil.rmtree(context.directory, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from local.cluster.process_node import hooks
 from local.cluster.process_node.context import PodContext, utc_now
-from local.cluster.process_node.process import Exit
+from local.cluster.process_node.process import Exit, PodProcess
 from local.cluster.process_node.records import Record, Running, Terminated
 
 _LOG = logging.getLogger(__name__)
@@ -22,23 +22,32 @@ _LOG_TAIL_LINES = 80
 
 
 async def stop(context: PodContext, record: Record, grace_seconds: float, message: str = "") -> None:
-    """End the container's process and all below it within ``grace_seconds``; returns once it has ended."""
+    """End the container's process and all below it within ``grace_seconds``; returns once it has ended.
+
+    A second call, while a first is under way, can only make the time shorter, as with a kubelet
+    (``calculateEffectiveGracePeriod``).
+    """
     process = record.process
-    if process is None or process.exit.done() or record.stopping:
-        if process is not None:
-            await asyncio.shield(process.exit)
+    if process is None:
+        return
+    if record.stopping:
+        await _kill_after(process, grace_seconds)
         return
     record.stopping = True
     try:
         context.event(record, "Killing", message or f"Stopping container {record.name}")
         left = await _pre_stop(context, record, grace_seconds)
         process.signal(_stop_signal(record))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(process.exit), max(_LEAST_GRACE_SECONDS, left))
-        process.kill()
-        await asyncio.shield(process.exit)
+        await _kill_after(process, left)
     finally:
         record.stopping = False
+
+
+async def _kill_after(process: PodProcess, seconds: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(process.exit), max(_LEAST_GRACE_SECONDS, seconds))
+    process.kill()
+    await asyncio.shield(process.exit)
 
 
 async def _pre_stop(context: PodContext, record: Record, grace_seconds: float) -> float:

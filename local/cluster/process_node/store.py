@@ -89,13 +89,12 @@ class Pods:
         return await asyncio.to_thread(lambda: [_usage(context) for context in contexts])
 
     def _context(self, namespace: str, pod: str) -> PodContext:
-        for worker in self.workers.values():
-            if isinstance(worker, PodWorker):
-                ref = worker.context.ref
-                if (ref.namespace, ref.name) == (namespace, pod):
-                    return worker.context
         document = self.documents.get(f"{namespace}/{pod}")
         if document is not None:
+            # By uid: a predecessor of the same name may still be ending here.
+            worker = self.workers.get(document["metadata"]["uid"])
+            if isinstance(worker, PodWorker):
+                return worker.context
             raise UnknownContainerError(f'pod "{pod}" is a stand-in without processes: it is simulated')
         raise UnknownContainerError(f'pod "{pod}" not found')
 

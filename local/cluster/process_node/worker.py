@@ -32,7 +32,6 @@ _REFRESH_SECONDS = 10.0
 """A kubelet looks at its ConfigMaps and Secrets once a minute; nobody here wants to wait for that."""
 _WATCH_SECONDS = 1.0
 _FLUSH_SECONDS = 30.0
-_KILL_SECONDS = 2.0
 
 
 class PodWorker:
@@ -107,20 +106,16 @@ class PodWorker:
 
     def _after_restart(self) -> None:
         """A former agent's containers are dead, and so is their sandbox: init containers run again before others do."""
-        records, policy = self.context.records, self._policy()
-        mains = [record for record in records if not record.init]
-        plan = next_step(records, policy, self.context.backoff, "", clock())
-        if plan.finished:
+        records = self.context.records
+        if next_step(records, self._policy(), self.context.backoff, "", clock()).finished:
             return
         message = "Pod sandbox changed, it will be killed and re-created."
         self.context.node.events.pod(self.context.pod, "SandboxChanged", message)
         if any(record.init for record in records):
             for record in records:
                 if isinstance(record.state, Terminated) and (record.init or record.state.reason == "Unknown"):
-                    record.last, record.restart_count = record.state, record.restart_count
+                    record.last = record.state
                     record.state = Waiting("PodInitializing")
-            for record in mains:
-                record.retry_at = 0.0
 
     def _policy(self) -> str:
         return str(self.context.pod["spec"].get("restartPolicy", "Always"))
@@ -235,9 +230,9 @@ class PodWorker:
         task.add_done_callback(self._tasks.discard)
 
     async def _sleep(self, plan: Plan) -> None:
-        limits = [1.0 if plan.wake_at is None else max(0.01, plan.wake_at - clock())]
+        seconds = _WATCH_SECONDS if plan.wake_at is None else min(_WATCH_SECONDS, max(0.01, plan.wake_at - clock()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), min(limits))
+            await asyncio.wait_for(self._woken.wait(), seconds)
         self._deadline()
 
     async def _watch(self) -> None:
@@ -287,36 +282,40 @@ class PodWorker:
         for task in starts:
             task.cancel()
         await asyncio.gather(*starts, return_exceptions=True)
-        posting = asyncio.create_task(self._keep_posting())
+        following = asyncio.create_task(self._follow_end(grace))
         began = clock()
         mains = [record for record in self.context.records if not record.sidecar]
         await asyncio.gather(*(stopping.stop(self.context, record, grace) for record in mains))
         for record in reversed([record for record in self.context.records if record.sidecar]):
-            await stopping.stop(self.context, record, max(0.0, grace - (clock() - began)))
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        posting.cancel()
+            await stopping.stop(self.context, record, max(0.0, min(grace, self._grace()) - (clock() - began)))
+        following.cancel()
 
-    async def _keep_posting(self) -> None:
+    async def _follow_end(self, grace: float) -> None:
+        """Tell how far the end is, and hurry when whoever deletes the pod says so."""
         while True:
             self._woken.clear()
             self._post()
+            if self._grace() < grace:
+                grace = self._grace()
+                for record in self.context.records:
+                    if record.stopping:
+                        self._spawn(stopping.stop(self.context, record, grace), f"end of {record.name}")
             await self._woken.wait()
 
     def _grace(self) -> float:
-        meta = self.context.pod["metadata"]
+        """Seconds that containers have to end by themselves."""
         if self._deleted:
-            return float(meta.get("deletionGracePeriodSeconds") or 0)
+            # Nobody but this node removes a pod that ends in its own time, so that this one was removed by force:
+            # kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle, "Forced Pod termination".
+            return 0.0
+        meta = self.context.pod["metadata"]
         return float(meta.get("deletionGracePeriodSeconds", hooks.grace_of(self.context.pod)))
 
     async def _report_end(self) -> None:
         if self._deleted:
             return
         meta = self.context.pod["metadata"]
-        sandbox, self.context.sandbox = self.context.sandbox, None
-        if sandbox is not None:
-            await sandbox.close()
+        await self._kill()
         if not self._over():
             self._settle_waiting()
             self._post(terminal=True)
@@ -351,9 +350,6 @@ class PodWorker:
         """Give everything back."""
         context = self.context
         await self._kill()
-        if context.sandbox is not None:
-            await context.sandbox.close()
-            context.sandbox = None
         with contextlib.suppress(NodeError, OSError):
             await context.node.network.detach(context.ref.uid)
         await asyncio.to_thread(starting.remove_directory, context)
@@ -362,13 +358,20 @@ class PodWorker:
     async def _kill(self) -> None:
         for probes in self._probes.values():
             probes.stop()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         processes = [record.process for record in self.context.records if record.process is not None]
-        for process in processes:
-            process.destroy()
-        if processes:
-            await asyncio.wait([process.exit for process in processes], timeout=_KILL_SECONDS)
+        await asyncio.gather(*(process.abort() for process in processes))
         for group in self.context.groups.values():
             group.remove()
+        await self._close_sandbox()
+
+    async def _close_sandbox(self) -> None:
+        sandbox, self.context.sandbox = self.context.sandbox, None
+        if sandbox is not None:
+            await sandbox.close()
 
     def _post(self, *, terminal: bool = False) -> None:
         override = self._override if terminal else {}

@@ -57,13 +57,12 @@ async def serve_exec(request: Request, channel: Channel, store: PodStore, where:
             *where, command, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr, tty=wanted.tty
         )
     except (NodeError, OSError) as error:
+        stdin.close()
         message = f"error executing command in container: {error}"
         await _report(client, {"status": "Failure", "reason": "InternalError", "message": message, "code": 500})
         return
     finally:
         streams.given_away()
-        if wanted.stdin is False:
-            stdin.close()
     await _run(client, process, streams, readers, stdin)
 
 

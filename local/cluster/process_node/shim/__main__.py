@@ -16,10 +16,9 @@ from local.cluster.process_node.shim import process, sandbox
 
 def main() -> None:
     """Run one mode to its end."""
-    # With the agent goes everything that it started; the shim's own children are tied to the shim in the same way.
+    # With the agent goes everything that it started; the shim's own children are tied to the shim in the same way. An
+    # agent that died before this line is told by the end of the input.
     syscalls.die_with_parent(signal.SIGKILL)
-    if os.getppid() == 1:
-        raise SystemExit(1)
     mode = sys.argv[1]
     specification: dict[str, Any] = json.loads(_first_line())
     if mode == "sandbox":

@@ -1,7 +1,6 @@
 """Who a container's process is: user, groups, capabilities; last step before its program is executed."""
 
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ def become(user: Mapping[str, Any], last: int) -> None:
         os.setresuid(uid, uid, uid)
     if user["no_new_privileges"]:
         syscalls.no_new_privileges()
-    syscalls.die_with_parent(signal.SIGKILL)
 
 
 def _rename(uid: int, gid: int) -> None:

@@ -3,6 +3,7 @@
 Format: kubernetes/design-proposals-archive, node/kubelet-cri-logging.md.
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -23,24 +24,29 @@ class LogFile:
         self._size = os.fstat(self._descriptor).st_size
 
     def write(self, data: bytes) -> None:
-        """Append whole lines, then begin a new file when this one is full."""
+        """Append whole lines, then begin a new file when this one is full.
+
+        What does not fit on the disk is lost, as with containerd: the container runs on.
+        """
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        self._size += len(data)
-        if self._size >= self._limit:
-            self._rotate()
+        with contextlib.suppress(OSError):
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            self._size += len(data)
+            if self._size >= self._limit:
+                self._rotate()
 
     def _open(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
 
     def _rotate(self) -> None:
-        os.close(self._descriptor)
         for number in range(self._files - 1, 0, -1):
             older = self._numbered(number - 1)
             if older.exists():
                 older.replace(self._numbered(number))
-        self._descriptor = self._open()
+        descriptor = self._open()
+        os.close(self._descriptor)
+        self._descriptor = descriptor
         self._size = 0
 
     def _numbered(self, number: int) -> Path:

@@ -1,18 +1,19 @@
 """Starts one process of a pod in its namespaces, hands signals to it, writes its output down and tells how it ended."""
 
+import contextlib
 import fcntl
 import json
 import os
 import select
 import signal
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from local.cluster.process_node import syscalls
 from local.cluster.process_node.shim import credentials, rootfs
 from local.cluster.process_node.shim.logs import LogFile, Stream
+from local.cluster.process_node.shim.parent import Parent
 
 _NOT_FOUND = 127
 _NOT_EXECUTABLE = 126
@@ -36,14 +37,15 @@ class Shim:
         stdio = self._stdio()
         try:
             groups = [os.open(file, os.O_WRONLY | os.O_CLOEXEC) for file in self._spec["cgroup_files"]]
+            parent = Parent.of_children()
             self._enter_namespaces()
+            child = os.fork()
         except OSError as error:
             _tell(event="failed", code=_NOT_PREPARED, message=str(error))
             return
-        child = os.fork()
         if not child:
-            _run_child(self._spec, stdio, last, report_write, groups)
-        for descriptor in {*stdio, *groups, report_write}:
+            _run_child(self._spec, stdio, last, report_write, groups, parent=parent)
+        for descriptor in {*stdio, *groups, report_write, parent.descriptor}:
             os.close(descriptor)
         problem = _read_all(report_read)
         if problem:
@@ -78,6 +80,9 @@ class Shim:
             syscalls.unshare(new)
 
     def _serve(self, child: int) -> None:
+        # From here on the end of the input tells that the agent is gone, and the child is killed by name: the kernel's
+        # way, through the shim's own death, fails with a program that has changed its user since.
+        syscalls.die_with_parent(0)
         ended = os.pidfd_open(child)
         poll = select.poll()
         poll.register(ended, select.POLLIN)
@@ -120,13 +125,22 @@ def _obey(child: int) -> bool:
 
 
 def _run_child(
-    specification: Mapping[str, Any], stdio: tuple[int, int, int], last: int, report: int, groups: Sequence[int]
+    specification: Mapping[str, Any],
+    stdio: tuple[int, int, int],
+    last: int,
+    report: int,
+    groups: Sequence[int],
+    *,
+    parent: Parent,
 ) -> NoReturn:
     code, message, argv = _NOT_PREPARED, "", specification["argv"]
     try:
+        parent.follow()
         for group in groups:
             os.write(group, b"0")
-        _prepare(specification, stdio, last, report)
+        _prepare(specification, stdio, last, {report, parent.descriptor})
+        # Again: the kernel forgets it when the user changes.
+        parent.follow()
     except BaseException as error:  # noqa: BLE001 - told to the agent, which reports it
         message = f"{type(error).__name__}: {error}"
     else:
@@ -141,12 +155,14 @@ def _run_child(
     os._exit(code)
 
 
-def _prepare(specification: Mapping[str, Any], stdio: tuple[int, int, int], last: int, report: int) -> None:
+def _prepare(specification: Mapping[str, Any], stdio: tuple[int, int, int], last: int, kept: Collection[int]) -> None:
     os.setsid()
     for number, descriptor in enumerate([os.dup(descriptor) for descriptor in stdio]):
         os.dup2(descriptor, number)
-    os.closerange(3, report)
-    os.closerange(report + 1, _HIGHEST_DESCRIPTOR)
+    lowest = 3
+    for descriptor in (*sorted(kept), _HIGHEST_DESCRIPTOR):
+        os.closerange(lowest, descriptor)
+        lowest = descriptor + 1
     if specification["tty"]:
         _take_terminal()
     if specification["new"] & syscalls.CLONE_NEWNS:
@@ -183,5 +199,6 @@ def _read_all(descriptor: int) -> bytes:
 
 
 def _tell(**members: Any) -> None:
-    sys.stdout.write(json.dumps(members) + "\n")
-    sys.stdout.flush()
+    # The agent may be gone.
+    with contextlib.suppress(BrokenPipeError):
+        os.write(1, json.dumps(members).encode() + b"\n")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.cluster.process_node import syscalls
+from local.cluster.process_node.shim.parent import Parent
 
 
 def run(specification: Mapping[str, Any]) -> None:
@@ -30,11 +31,13 @@ def run(specification: Mapping[str, Any]) -> None:
 
 def _pause() -> int:
     """First process of the pod's PID namespace: adopts and reaps what the containers leave behind."""
+    parent = Parent.of_children()
     syscalls.unshare(syscalls.CLONE_NEWPID)
     child = os.fork()
     if child:
+        os.close(parent.descriptor)
         return child
-    syscalls.die_with_parent(signal.SIGKILL)
+    parent.follow()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     while True:
         signal.sigwait({signal.SIGCHLD})
