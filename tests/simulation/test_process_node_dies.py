@@ -1,12 +1,15 @@
 """The agent of a process node is killed: its containers die with it, and its successor says so."""
 
+import os
+import signal
 from collections.abc import Iterator
 
 import pytest
 
-from tests.support.process_world import ProcessWorld, script
+from tests.support.process_world import ENDLESS, ProcessWorld, script
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(400)]
+NEVER, ALWAYS, OUTLIVES = (f"{ENDLESS}{number}" for number in (4, 5, 6))
 
 
 @pytest.fixture(scope="module")
@@ -22,11 +25,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessWorld]:
 
 def test_containers_die_with_the_agent_and_are_reported_lost_or_run_again(node: ProcessWorld) -> None:
     """What containerd reports after its shim is gone: exit code 255, reason Unknown."""
-    node.create(script("never", "exec sleep 76501"))
-    node.create(script("always", "exec sleep 76502", restartPolicy="Always"))
+    node.create(script("never", f"exec sleep {NEVER}"))
+    node.create(script("always", f"exec sleep {ALWAYS}", restartPolicy="Always"))
     for name in ("never", "always"):
         node.phase(name, "Running")
-    before = {name: node.processes(number) for name, number in (("never", "76501"), ("always", "76502"))}
+    before = {name: node.processes(number) for name, number in (("never", NEVER), ("always", ALWAYS))}
     assert all(before.values()), "both run as processes of this machine"
 
     (first,) = node.agents()
@@ -45,13 +48,17 @@ def test_containers_die_with_the_agent_and_are_reported_lost_or_run_again(node: 
     assert [item.restarts for item in shown if item.name.startswith("process-node-")] == [1]
 
 
-def test_nothing_outlives_the_supervisor(node: ProcessWorld) -> None:
-    node.create(script("outlives", "exec sleep 76503"))
+def test_nothing_outlives_a_killed_supervisor(node: ProcessWorld) -> None:
+    node.create(script("outlives", f"exec sleep {OUTLIVES}"))
     node.phase("outlives", "Running")
-    node.wait("its process", lambda: node.processes("76503"))
-    node.world.environment.down(node.world.console)
-    node.wait("no process is left", lambda: not _all(node) and not node.processes("76503"))
+    node.wait("its process", lambda: node.processes(OUTLIVES))
+    shown = node.world.environment.status().processes
+    (supervisor,) = [item.pid for item in shown if item.name == "supervisor" and item.pid]
+    os.kill(supervisor, signal.SIGKILL)
+    node.wait("no process is left", lambda: not _all(node) and not node.processes(OUTLIVES))
+    left = node.world.environment.down(node.world.console)
+    assert not [line for line in left if line.startswith("process ")]
 
 
 def _all(node: ProcessWorld) -> list[int]:
-    return [pid for number in ("76501", "76502") for pid in node.processes(number)]
+    return [pid for number in (NEVER, ALWAYS) for pid in node.processes(number)]

@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import copy
 import json
 import os
 import signal
@@ -23,6 +22,11 @@ NAMESPACE = "/api/v1/namespaces/default"
 IMAGE = "busybox:1.37.0"
 LONG = 120.0
 """Seconds that anything may take on a busy machine; nothing waits for it when all is well."""
+
+TEMPORARY = "/TEMPORARY"
+"""In the path of a hostPath volume: a directory that belongs to this run of the tests only."""
+ENDLESS = f"98765.{os.getpid()}"
+"""Nobody else sleeps so many seconds (with a digit of the case's own behind it): that is how processes are found."""
 
 Document = dict[str, Any]
 
@@ -109,7 +113,8 @@ class ProcessWorld:
         self.world.environment.down(self.world.console)
 
     def create(self, document: Document) -> None:
-        made = self.call(_COLLECTIONS[document["kind"]], method="POST", body=copy.deepcopy(document))
+        body = json.loads(json.dumps(document).replace(TEMPORARY, str(self.world.environment.paths.root.parent)))
+        made = self.call(_COLLECTIONS[document["kind"]], method="POST", body=body)
         assert made.is_success, made.text
 
     def strategic_patch(self, path: str, patch: Document) -> None:
@@ -210,6 +215,10 @@ class ProcessWorld:
 
     def gone(self, name: str) -> None:
         self.wait(f"{name} deleted", lambda: self.call(f"{NAMESPACE}/pods/{name}").status_code == 404)
+
+    def pod_directories(self, uid: str) -> list[Path]:
+        """What the nodes keep of a pod on disk; its mounts are in namespaces that end with its processes."""
+        return list(self.world.environment.paths.clusters.glob(f"*/nodes/*/pods/{uid}"))
 
     def agents(self) -> Sequence[int]:
         """Process ids of the agents."""

@@ -118,7 +118,12 @@ class NodeStatus:
         now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         renewed: Document = {"spec": {"holderIdentity": name, "leaseDurationSeconds": LEASE_SECONDS, "renewTime": now}}
         if await self._kube.patch(f"{_LEASES}/{name}", renewed) is None:
-            meta = {"name": name, "namespace": "kube-node-lease"}
+            node = await self._kube.get(f"/api/v1/nodes/{name}")
+            if node is None:
+                return
+            # As a kubelet's, so that it goes with its node.
+            owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
+            meta = {"name": name, "namespace": "kube-node-lease", "ownerReferences": [owner]}
             await self._kube.create(
                 _LEASES, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": meta, **renewed}
             )

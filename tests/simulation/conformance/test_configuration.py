@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.conforms import conforms
-from tests.support.process_world import ProcessWorld, config_map, container, pod, script, secret
+from tests.support.process_world import TEMPORARY, ProcessWorld, config_map, container, pod, script, secret
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 VOLUMES = "concepts/storage/volumes/"
@@ -310,7 +310,7 @@ def _claimed(name: str, text: str) -> dict[str, object]:
             "accessModes": ["ReadWriteMany"],
             "storageClassName": "",
             "claimRef": {"namespace": "default", "name": "disk"},
-            "hostPath": {"path": "/tmp/slipway-conformance-disk", "type": "DirectoryOrCreate"},
+            "hostPath": {"path": f"{TEMPORARY}/disk", "type": "DirectoryOrCreate"},
         },
     },
     {

@@ -1,6 +1,7 @@
 """What a container's process sees and how it ends."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -103,7 +104,7 @@ def test_the_log_stands_in_for_a_message_only_after_an_error(node: ProcessWorld)
 
 @conforms(
     "tasks/configure-pod-container/share-process-namespace/#understanding-process-namespace-sharing",
-    script("first-process", "sh -c 'echo $PPID'; ls -d /proc/[0-9]* | wc -l; true"),
+    script("first-process", "sh -c 'echo $PPID'; ls -d /proc/[0-9]* | wc -l; cut -d' ' -f5,6 /proc/1/stat; true"),
     pod(
         "shared-processes",
         container("sleep 987 & wait", "other"),
@@ -115,6 +116,7 @@ def test_a_container_is_process_one_of_its_own_unless_processes_are_shared(node:
     words = node.output("first-process").split()
     assert words[0] == "1"
     assert int(words[1]) <= 4, "no process of the machine or of other pods is seen"
+    assert words[2:] == ["1", "1"], "it leads a process group and a session of its own"
     assert "/cmdline" in node.output("shared-processes")
     assert node.container("shared-processes", "other")["state"]["terminated"]["exitCode"] == 137
 
@@ -218,6 +220,23 @@ def test_dropped_capabilities_are_gone_and_added_ones_are_there(node: ProcessWor
     assert "Operation not permitted" in nothing
     assert "CapEff:\t0000000000000001" in node.output("one-capability")
     assert node.output("one-capability").endswith("done\n")
+
+
+@conforms("concepts/architecture/nodes/#node-heartbeats")
+def test_a_node_tells_by_its_lease_that_it_lives(node: ProcessWorld) -> None:
+    (machine,) = node.world.nodes()
+    name = machine["metadata"]["name"]
+
+    def lease() -> dict[str, Any]:
+        path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}"
+        found: dict[str, Any] = node.call(path).json()
+        return found
+
+    first = lease()
+    assert (first["spec"]["holderIdentity"], first["spec"]["leaseDurationSeconds"]) == (name, 40)
+    (owner,) = first["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"]) == ("Node", machine["metadata"]["uid"]), "it goes with its node"
+    node.wait("a heartbeat", lambda: lease()["spec"]["renewTime"] > first["spec"]["renewTime"])
 
 
 @conforms(

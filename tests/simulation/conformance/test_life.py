@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from local.cluster.process_node.cgroups import Cgroups
 from tests.support.conforms import conforms
-from tests.support.process_world import ProcessWorld, container, pod, script
+from tests.support.process_world import ENDLESS, ProcessWorld, container, pod, script
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
@@ -262,6 +263,30 @@ def test_a_process_over_its_memory_limit_is_killed(node: ProcessWorld) -> None:
     assert node.ended("within-memory")["reason"] == "Completed"
 
 
+BUSY = """
+import time
+began = time.monotonic()
+while time.monotonic() - began < 3: pass
+print(time.process_time() / (time.monotonic() - began))
+"""
+
+
+@conforms(
+    "concepts/configuration/manage-resources-containers/#how-pods-with-resource-limits-are-run",
+    pod(
+        "much-cpu",
+        {**container(""), "command": ["python3", "-c", BUSY], "resources": {"limits": {"cpu": "200m"}}},
+    ),
+)
+def test_a_process_over_its_cpu_limit_is_slowed_down(node: ProcessWorld, tmp_path: Path) -> None:
+    groups = Cgroups(tmp_path)
+    groups.close()
+    if groups.problem:
+        pytest.skip(groups.problem)
+    share = float(node.output("much-cpu"))
+    assert share < 0.4, "a fifth of a processor, and what the interpreter took before"
+
+
 @conforms(
     "concepts/storage/ephemeral-storage/#resource-emphemeralstorage-consumption",
     script(
@@ -318,25 +343,46 @@ def test_a_deleted_pod_ends_gracefully_and_then_goes(node: ProcessWorld) -> None
     LIFECYCLE + "#pod-termination-forced",
     script(
         "forced",
-        "trap '' TERM; (trap '' TERM; exec sleep 98765) & while true; do sleep 0.1; done",
+        f"trap '' TERM; (trap '' TERM; exec sleep {ENDLESS}1) & while true; do sleep 0.1; done",
         terminationGracePeriodSeconds=600,
     ),
 )
 def test_a_forced_deletion_leaves_no_process(node: ProcessWorld) -> None:
     node.phase("forced", "Running")
-    node.wait("its process", lambda: node.processes("98765"))
-    node.delete("forced", grace=0)
-    node.gone("forced")
-    node.wait("no process is left", lambda: not node.processes("98765"))
+    _force(node, "forced", f"{ENDLESS}1")
+
+
+@conforms(
+    LIFECYCLE + "#pod-termination-forced",
+    script(
+        "forced-later",
+        f"trap '' TERM; (trap '' TERM; exec sleep {ENDLESS}2) & while true; do sleep 0.1; done",
+        terminationGracePeriodSeconds=600,
+    ),
+)
+def test_a_forced_deletion_ends_the_patience_of_an_earlier_one(node: ProcessWorld) -> None:
+    node.phase("forced-later", "Running")
+    node.delete("forced-later")
+    node.told("forced-later", "Killing", "Stopping container main")
+    _force(node, "forced-later", f"{ENDLESS}2")
+
+
+def _force(node: ProcessWorld, name: str, sleeps: str) -> None:
+    node.wait("its process", lambda: node.processes(sleeps))
+    uid = node.get(name)["metadata"]["uid"]
+    node.delete(name, grace=0)
+    node.gone(name)
+    node.wait("no process is left", lambda: not node.processes(sleeps))
+    node.wait("nothing is left on disk", lambda: not node.pod_directories(uid))
 
 
 @conforms(
     LIFECYCLE + "#pod-termination",
-    script("orphans", "(trap '' TERM HUP; exec sleep 87654) & until test -d /proc/2; do sleep 0.1; done; exit 0"),
+    script("orphans", f"(trap '' TERM HUP; exec sleep {ENDLESS}3) & until test -d /proc/2; do sleep 0.1; done; exit 0"),
 )
 def test_what_a_container_leaves_behind_dies_with_it(node: ProcessWorld) -> None:
     assert node.ended("orphans")["exitCode"] == 0
-    assert not node.processes("87654")
+    assert not node.processes(f"{ENDLESS}3")
 
 
 @conforms(
