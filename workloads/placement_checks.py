@@ -124,15 +124,15 @@ def _elastic(spec: TrainingSpec, _place: Place) -> Found:
             "add storage",
         )
     elif spec.parallelism is not None:
-        yield from _elastic_shape(spec, least)
+        yield from _elastic_shape(spec, spec.parallelism, least)
 
 
-def _elastic_shape(spec: TrainingSpec, least: int) -> Found:
-    wrong = [n for n in range(least, spec.nodes) if shapes.problems(spec.parallelism, n, spec.processes)]  # type: ignore[arg-type]
+def _elastic_shape(spec: TrainingSpec, parallelism: shapes.Parallelism, least: int) -> Found:
+    wrong = [nodes for nodes in range(least, spec.nodes) if shapes.problems(parallelism, nodes, spec.processes)]
     if wrong:
         yield _elastic_problem(
             least,
-            f"its parallelism ({spec.parallelism}) does not fit {', '.join(map(str, wrong))} nodes of "
+            f"its parallelism ({parallelism}) does not fit {', '.join(map(str, wrong))} nodes of "
             f"{spec.processes} processes",
             "shards or replicas of -1, and tensor x pipeline a divisor of every such number of processes",
             "leave one degree open, or raise minNodes",

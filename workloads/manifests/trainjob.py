@@ -79,7 +79,7 @@ def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
             "trainer": {
                 "image": spec.image,
                 "command": command(spec),
-                "args": [*launcher_arguments(spec), spec.script, *spec.arguments],
+                "args": [*launcher_arguments(spec, profile), spec.script, *spec.arguments],
                 "env": environment(spec, profile),
                 "numNodes": spec.nodes,
                 "numProcPerNode": spec.processes,
@@ -106,10 +106,10 @@ def command(spec: TrainingSpec) -> list[str]:
     return [str(spec.launcher)]
 
 
-def launcher_arguments(spec: TrainingSpec) -> list[str]:
+def launcher_arguments(spec: TrainingSpec, profile: FabricProfile) -> list[str]:
     """The launcher's own arguments, before the script."""
     if spec.launcher is Launcher.MPIRUN:
-        return _mpirun(spec)
+        return _mpirun(spec, profile)
     # torchrun kills what has not ended 30 s after SIGTERM, however far its last checkpoint is.
     patience = f"--shutdown-timeout={SHUTDOWN_SECONDS}"
     if spec.min_nodes is None:
@@ -138,11 +138,12 @@ def launcher_host(spec: TrainingSpec) -> str:
     return f"{spec.run}-{LAUNCHER}-0-0.{spec.run}.{spec.namespace}.svc.{CLUSTER_DOMAIN}"
 
 
-def _mpirun(spec: TrainingSpec) -> list[str]:
-    """Ranks by slot from Trainer's hostfile. ``workloads/mpi_rank.py`` tells torch what mpirun tells its ranks."""
-    passed = sorted({"PATH", "PYTHONUNBUFFERED", "OMP_NUM_THREADS", "NCCL_DEBUG", "SLIPWAY_RUN", *spec.environment})
-    if spec.checkpoint_directory:
-        passed.append("SLIPWAY_CHECKPOINTS")
+def _mpirun(spec: TrainingSpec, profile: FabricProfile) -> list[str]:
+    """Ranks by slot from Trainer's hostfile. ``workloads/mpi_rank.py`` tells torch what mpirun tells its ranks.
+
+    Only the launcher's container has the run's variables, and sshd hands none on: mpirun has to, by name.
+    """
+    passed = sorted({"PATH", *(item["name"] for item in environment(spec, profile) if "value" in item)})
     return [
         "-np",
         str(spec.world_size),

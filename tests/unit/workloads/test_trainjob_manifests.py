@@ -174,6 +174,9 @@ def test_mpirun_has_a_launcher_that_waits_for_the_other_nodes() -> None:
     assert words[words.index("python") :][:3] == ["python", "workloads/mpi_rank.py", "train.py"]
     assert f"MASTER_ADDR={spec.run}-launcher-0-0.{spec.run}.research.svc.cluster.local" in words
     assert patch(spec, 1)["spec"]["volumes"] == patch(spec, 0)["spec"]["volumes"], "the launcher trains too"
+    handed_on = {words[number + 1] for number, word in enumerate(words) if word == "-x"}
+    assert {"PATH", "HOME", "FI_PROVIDER", "SLIPWAY_CHECKPOINTS"} <= handed_on, "sshd hands no variable on"
+    assert "POD_IP" not in handed_on, "each pod's own"
 
 
 def test_the_pods_of_every_runtime_pass_pod_security_restricted() -> None:
