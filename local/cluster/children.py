@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from local.cluster.files import private_directory
@@ -118,8 +120,8 @@ class Child:
                 stderr=log,
                 env=dict(self.spec.environment),
                 cwd=self.spec.log.parent,
-                # One prctl call, loaded before the fork: it takes no lock.
-                preexec_fn=_end_with_supervisor,
+                # Two system calls, loaded before the fork: they take no lock.
+                preexec_fn=partial(_end_with_supervisor, os.getpid()),
                 process_group=0,
             )
         self.identity = ProcessIdentity.of(process.pid)
@@ -155,9 +157,12 @@ class Child:
                 return
 
 
-def _end_with_supervisor() -> None:
+def _end_with_supervisor(supervisor: int) -> None:
     if _LIBC is not None:
         _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    # It may have died before the kernel was asked.
+    if os.getppid() != supervisor:
+        os._exit(1)
 
 
 def _exit_words(code: int) -> str:

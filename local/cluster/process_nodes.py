@@ -39,6 +39,7 @@ class ProcessNodes:
         self._agents: dict[str, Child] = {}
         """By uid of the node: addresses, and with them names, are used again."""
         self._network: Child | None = None
+        self._swept = False
         self._file_systems = plane.directory.parent.parent / "lustre"
 
     async def reconcile(self, nodes: Mapping[str, NodeView]) -> None:
@@ -49,6 +50,11 @@ class ProcessNodes:
             await self._plane.end_controller(self._agents.pop(uid))
             await asyncio.to_thread(_remove, self._directory(uid))
             _LOG.info("cluster %s: the agent of node %s is gone", self._plane.name, uid)
+        if not self._swept:
+            self._swept = True
+            # Of nodes that went while no supervisor ran.
+            for path in [path for path in nodes_of(self._plane.directory).glob("*") if path.name not in wanted]:
+                await asyncio.to_thread(_remove, path)
         for uid, node in wanted.items():
             if uid not in self._agents:
                 await self._start(node)

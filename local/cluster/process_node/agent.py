@@ -24,6 +24,7 @@ from local.toolchain import workloads
 from local.toolchain.errors import ToolchainError
 
 _LOG = logging.getLogger(__name__)
+_RETRY_SECONDS = 1.0
 
 
 class Agent:
@@ -122,10 +123,14 @@ class Agent:
                 workers[uid].update(pod)
             else:
                 workers[uid] = SimulatedPod(context, pod) if is_simulated(pod) else PodWorker(context, pod)
-                workers[uid].task.add_done_callback(lambda _: self._changed.set())
+                workers[uid].task.add_done_callback(self._worker_ended)
         for uid, worker in workers.items():
             if uid not in living:
                 worker.forget()
+
+    def _worker_ended(self, task: asyncio.Task[None]) -> None:
+        failed = not task.cancelled() and task.exception() is not None
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS if failed else 0.0, self._changed.set)
 
     def _sweep(self, living: set[str]) -> None:
         """Remove what is left of pods that went away while no agent ran."""

@@ -11,8 +11,10 @@ from local.cluster.kube import Document, Kube, KubeError
 _LOG = logging.getLogger(__name__)
 _STRATEGIC = "application/strategic-merge-patch+json"
 _RETRY_SECONDS = 0.5
-_NOT_FOUND = 404
-_CONFLICT = 409
+_GONE = frozenset({404, 409})
+"""The pod is no more, or another one of its name is there."""
+_WRONG = frozenset({400, 422})
+"""The status itself is at fault: only another one can be taken."""
 
 
 class StatusPoster:
@@ -60,10 +62,10 @@ class StatusPoster:
         try:
             await self._kube.request("PATCH", self._path, patch, _STRATEGIC)
         except KubeError as error:
-            if error.status in {_NOT_FOUND, _CONFLICT}:
+            if error.status in _GONE:
                 return True
             _LOG.warning("status of %s is refused: %s", self._path, error)
-            return False
+            return error.status in _WRONG
         except httpx2.HTTPError:
             return False
         self._posted = status

@@ -1,15 +1,11 @@
-"""Sockets in another network namespace: made there by a thread, used from the event loop like any other."""
+"""Sockets of a pod's network namespace, for the event loop of the agent, which is elsewhere."""
 
 import asyncio
 import os
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from local.cluster.process_node import syscalls
-
-_THREADS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="netns")
-"""One thread that goes there and back: it starts no process, because a kernel's parent is a thread."""
+from local.cluster.process_node.network.namespaces import open_socket
 
 
 async def socket_in(netns: Path) -> socket.socket:
@@ -18,21 +14,12 @@ async def socket_in(netns: Path) -> socket.socket:
     Raises:
         OSError: it is gone.
     """
-    return await asyncio.get_running_loop().run_in_executor(_THREADS, _make, str(netns))
+    return await asyncio.to_thread(_make, netns)
 
 
-def _make(netns: str) -> socket.socket:
-    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+def _make(netns: Path) -> socket.socket:
+    descriptor = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        there = os.open(netns, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            syscalls.setns(there, syscalls.CLONE_NEWNET)
-        finally:
-            os.close(there)
-        try:
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        finally:
-            syscalls.setns(home, syscalls.CLONE_NEWNET)
+        return open_socket(descriptor)
     finally:
-        os.close(home)
-    return made
+        os.close(descriptor)

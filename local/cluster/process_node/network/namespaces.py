@@ -1,23 +1,20 @@
 """Network namespaces without files: each lives as long as a descriptor or a process of its own does.
 
 Linux keeps the network namespace per thread, so code enters one in a thread that ends with it; the caller's own stays
-what it was. Python 3.11 has neither ``unshare`` nor ``setns`` (they came with 3.12), hence the C library.
+what it was.
 """
 
 import contextlib
-import ctypes
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_NEW_USER = 0x10000000
-_NEW_NETWORK = 0x40000000
-"""CLONE_NEWUSER and CLONE_NEWNET of sched.h."""
+from local.cluster.process_node import syscalls
+
 _SYSCTLS = {
     # As containerd sets them: images whose servers listen on 80 or send pings need no capability for it.
     "net/ipv4/ip_unprivileged_port_start": "0",
@@ -41,7 +38,8 @@ def new_network_namespace() -> int:
     """
 
     def make() -> int:
-        _call("unshare", _NEW_NETWORK, "make a network namespace")
+        with _refused("make a network namespace"):
+            syscalls.unshare(syscalls.CLONE_NEWNET)
         for name, value in _SYSCTLS.items():
             # A kernel without IPv6 has no such file, and a user namespace with one group refuses the range.
             with contextlib.suppress(OSError):
@@ -87,8 +85,8 @@ def enter_network(namespace: int) -> None:
     Raises:
         NamespaceError: not permitted.
     """
-    if _LIBC.setns(namespace, _NEW_NETWORK):
-        raise _refusal("enter a network namespace")
+    with _refused("enter a network namespace"):
+        syscalls.setns(namespace, syscalls.CLONE_NEWNET)
 
 
 def enter_user(namespace: int) -> None:
@@ -97,8 +95,8 @@ def enter_user(namespace: int) -> None:
     Raises:
         NamespaceError: not permitted, or there are threads.
     """
-    if _LIBC.setns(namespace, _NEW_USER):
-        raise _refusal("enter a user namespace")
+    with _refused("enter a user namespace"):
+        syscalls.setns(namespace, syscalls.CLONE_NEWUSER)
 
 
 def is_own_user_namespace(namespace: int) -> bool:
@@ -113,7 +111,8 @@ def new_user_namespace() -> int:
         NamespaceError: the system forbids it to this user.
     """
     user, group = os.geteuid(), os.getegid()
-    _call("unshare", _NEW_USER, "make a user namespace")
+    with _refused("make a user namespace"):
+        syscalls.unshare(syscalls.CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"0 {user} 1")
     Path("/proc/self/gid_map").write_text(f"0 {group} 1")
@@ -136,15 +135,14 @@ def in_thread(function: Callable[[], T]) -> T:
     return result.result()
 
 
-def _call(name: str, flag: int, what: str) -> None:
-    if getattr(_LIBC, name)(flag):
-        raise _refusal(what)
-
-
-def _refusal(what: str) -> NamespaceError:
-    number = ctypes.get_errno()
-    return NamespaceError(
-        number,
-        f"cannot {what}: {os.strerror(number)}; run as root, or allow user namespaces "
-        "(sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)",
-    )
+@contextlib.contextmanager
+def _refused(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        number = error.errno or 0
+        raise NamespaceError(
+            number,
+            f"cannot {what}: {os.strerror(number)}; run as root, or allow user namespaces "
+            "(sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns)",
+        ) from error
