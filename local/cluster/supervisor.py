@@ -66,7 +66,7 @@ class Supervisor:
         self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)
 
     async def run(self) -> None:
-        """Serve and reconcile until told to stop; then end every process."""
+        """Serve and reconcile until told to stop, or until the state directory is gone; then end every process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -100,9 +100,23 @@ class Supervisor:
         write_private(self._files.record, json.dumps(record))
         _LOG.info("supervisor %d serves %s", os.getpid(), record["url"])
 
+    def _is_recorded(self) -> bool:
+        try:
+            record = json.loads(self._files.record.read_text())
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError):
+            # Too many open files, for one, says nothing about it.
+            return True
+        return bool(record["pid"] == os.getpid())
+
     async def _reconcile(self, authority: Authority) -> None:
         version = -1
         while not self._stopping.is_set():
+            if not self._is_recorded():
+                # Nobody could find or end this process any more.
+                _LOG.warning("%s does not name this supervisor any more: it ends", self._files.record)
+                return
             try:
                 version = self._look(authority, version)
             except sqlite3.Error as error:
