@@ -134,10 +134,9 @@ class Cgroups:
         return Group(limits, made)
 
     def close(self) -> None:
-        """Give the node's own groups back; they stay while processes are in them."""
+        """Give the node's own groups back, and end what is left in them; they stay while it has not ended."""
         for base in set(self._bases.values()):
-            with contextlib.suppress(OSError):
-                base.rmdir()
+            _cleared(base)
 
 
 def clear(directory: Path) -> None:

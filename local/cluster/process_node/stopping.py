@@ -28,7 +28,7 @@ async def stop(context: PodContext, record: Record, grace_seconds: float, messag
     (``calculateEffectiveGracePeriod``).
     """
     process = record.process
-    if process is None:
+    if process is None or process.exit.done():
         return
     if record.stopping:
         await _kill_after(process, grace_seconds)
