@@ -13,8 +13,6 @@ from itertools import pairwise
 
 import pytest
 
-from local.toolchain import workloads
-from local.toolchain.errors import ToolchainError
 from tests.benchmarks.measure import machine
 from tests.support.training_faults import FAULTS, RANK, STRIKE, UNNOTICED, cost_of
 from tests.support.training_world import Run, TrainingWorld
@@ -29,10 +27,6 @@ TARGET = "ETTR of at least 95 % at an MTBF of 3 h"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingWorld]:
-    try:
-        workloads.environment()
-    except ToolchainError as error:
-        pytest.skip(f"waits for `make toolchain`: {error}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
         made = TrainingWorld("seconds-lost", tmp_path_factory.mktemp("training"))

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.toolchain import workloads
-from local.toolchain.errors import ToolchainError
 from tests.support.cluster_world import CLUSTER
 from tests.support.process_world import NAMESPACE, Document, ProcessWorld, config_map
 
@@ -22,14 +20,6 @@ if int(os.environ["LOCAL_RANK"]) == 0:
     print(json.dumps({**sizes, "host": socket.gethostname(), "fqdn": socket.getfqdn()}), flush=True)
 dist.destroy_process_group()
 """
-
-
-def _has_torch() -> bool:
-    try:
-        workloads.environment()
-    except ToolchainError:
-        return False
-    return True
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +69,6 @@ def _member(run: str, index: int, node: str, arguments: list[str]) -> Document:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-@pytest.mark.skipif(not _has_torch(), reason="the workloads' environment is missing: make toolchain")
 @pytest.mark.parametrize("rendezvous", ["static", "c10d"])
 def test_torchrun_on_two_nodes_meets_by_the_name_of_a_headless_service(world: ProcessWorld, rendezvous: str) -> None:
     run = f"gang-{rendezvous}"

@@ -10,25 +10,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.toolchain import workloads
-from local.toolchain.errors import ToolchainError
 from tests.support.training_faults import FAULTS, RANK, STRIKE, UNNOTICED
 from tests.support.training_world import STEPS, TrainingWorld
 
-
-def _has_torch() -> bool:
-    try:
-        workloads.environment()
-    except ToolchainError:
-        return False
-    return True
-
-
-pytestmark = [
-    pytest.mark.simulation,
-    pytest.mark.timeout(3000),
-    pytest.mark.skipif(not _has_torch(), reason="the workloads' environment is missing: make toolchain"),
-]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(3000)]
 
 EVERYTHING = set(range(1, STEPS + 1))
 
