@@ -1,6 +1,6 @@
 """From what a person says on the command line to a run's spec: a recipe or a file, a team, a pool."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,12 @@ from components import accelerators
 from components.kubernetes.names import PULL_SECRET
 from components.outputs import FabricProfile
 from stacks.problems import Problem, SettingsError, near, shown
-from stacks.runs import place_of, pool_of, pulled, training_spec
+from stacks.rules import RULES
+from stacks.runs import SECONDS_PER_HOUR, place_of, pool_of, pulled, training_spec
 from stacks.sections import Pool, Team
 from stacks.settings import Settings, validate
 from stacks.sources import Raw, read_file
+from stacks.training import Training
 from workloads.recipes import RECIPES, Target
 from workloads.specs import ClaimMount, NodeShare, Runner, TrainingSpec
 from workloads.validation import problems
@@ -64,21 +66,50 @@ def wanted_spec(wishes: Wishes, settings: Settings, file: Path) -> TrainingSpec:
         return _from_file(wishes, file)
     team, pool = _team(wishes, settings), _pool(wishes, settings)
     spec = _from_recipe(wishes, settings, team, pool)
-    found = problems(spec, place_of(settings, pool, team))
+    found = [
+        Problem(
+            path=".".join(("run", *map(str, item.path))),
+            value=shown(item.value),
+            rule=item.rule,
+            what=item.what,
+            allowed=item.allowed,
+            fix=item.fix,
+        )
+        for item in problems(spec, place_of(settings, pool, team))
+    ]
+    found += _beside_the_stack(spec, settings)
     if found:
-        listed = [
-            Problem(
-                path=".".join(("run", *map(str, item.path))),
-                value=shown(item.value),
-                rule=item.rule,
-                what=item.what,
-                allowed=item.allowed,
-                fix=item.fix,
-            )
-            for item in found
-        ]
-        raise SettingsError(listed, source=f"recipe {wishes.recipe}")
+        raise SettingsError(found, source=f"recipe {wishes.recipe}")
     return spec
+
+
+def _beside_the_stack(spec: TrainingSpec, settings: Settings) -> list[Problem]:
+    """What rules between sections say of a run (its queue, its priority, its share), as if it were in the settings.
+
+    Without the rule ``training``, which is `problems` of the spec itself.
+    """
+    run = Training.model_construct(
+        name=spec.name,
+        team=spec.namespace,
+        pool=spec.pool,
+        nodes=spec.nodes,
+        runner="trainer" if spec.runner is Runner.TRAINER else "job",
+        image=spec.image,
+        script=spec.script,
+        storage=spec.mount.claim if spec.mount else None,
+        max_hours=-(-spec.time_limit_seconds // SECONDS_PER_HOUR),
+        queue=spec.queue,
+        priority=spec.priority_class,
+    )
+    beside = settings.model_copy(update={"training": (*settings.training, run)})
+    rules = [rule for rule in RULES if "training" in rule.needs and rule.id != "training"]
+    return _of_run(len(settings.training), [found for rule in rules for found in rule.check(beside)])
+
+
+def _of_run(number: int, found: Iterable[Problem]) -> list[Problem]:
+    """Those problems that are the run's at this place of the settings, told at ``run``."""
+    prefix = f"slipway:training[{number}]"
+    return [replace(item, path=f"run{item.path.removeprefix(prefix)}") for item in found if prefix in item.path]
 
 
 def _from_recipe(wishes: Wishes, settings: Settings, team: Team, pool: Pool) -> TrainingSpec:
@@ -154,11 +185,7 @@ def _from_file(wishes: Wishes, settings_file: Path) -> TrainingSpec:
             Raw(source=str(path), values=values, encrypted=raw.encrypted), encrypted_values_are_clear=False
         )
     except SettingsError as error:
-        prefix = f"slipway:training[{len(others)}]"
-        own = [
-            replace(item, path=f"run{item.path.removeprefix(prefix)}") for item in error.problems if prefix in item.path
-        ]
-        raise SettingsError(own or error.problems, source=str(path)) from None
+        raise SettingsError(_of_run(len(others), error.problems) or error.problems, source=str(path)) from None
     run = checked.training[-1]
     return training_spec(run, pool_of(run, checked.pools), checked.registry)
 

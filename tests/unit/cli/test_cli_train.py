@@ -89,7 +89,8 @@ def settings() -> Settings:
     values = raw.values | {"queueing": {}, "trainingOperator": {}}
     values["pools"] = [item for item in values["pools"] if item["name"] != "cpu"]
     values["training"] = [item for item in values["training"] if item["pool"] != "cpu"]
-    values["pools"] += [{"name": "cpu", "instanceType": "m7i.xlarge", "nodes": 2, "zones": ["us-east-1a"]}]
+    cpu = {"name": "cpu", "instanceType": "m7i.xlarge", "nodes": 2, "zones": ["us-east-1a"], "dedicated": True}
+    values["pools"] += [cpu]
     return validate(Raw(source="test", values=values, encrypted=raw.encrypted), encrypted_values_are_clear=False)
 
 
@@ -147,6 +148,28 @@ def test_a_recipe_that_does_not_fit_is_told_as_settings_are(platform: Platform) 
         spec(platform, options={"nodes": 3})
     (found,) = [item for item in caught.value.problems if item.rule == "training-nodes"]
     assert (found.path, found.value, found.allowed) == ("run.nodes", "3", "1 to 2")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({"queue": "other"}, ("run.queue", "queue-unknown")),
+        ({"priority": "hihg"}, ("run.priority", "priority-unknown")),
+        ({"pool": "system", "options": {"nodes": 2}}, ("run.nodes", "queue-run-fits")),
+        ({"name": "pretrain-demo"}, ("run.name", "name-unique")),
+    ],
+)
+def test_a_recipe_that_its_queue_would_never_admit_is_refused(
+    platform: Platform, wishes: dict[str, Any], expected: tuple[str, str]
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        spec(platform, **wishes)
+    assert expected in [(item.path, item.rule) for item in caught.value.problems]
+
+
+def test_a_recipe_may_name_the_teams_queue_and_a_priority_that_there_is(platform: Platform) -> None:
+    made = spec(platform, queue="default", priority="high")
+    assert (made.queue, made.priority_class) == ("default", "high")
 
 
 def test_a_file_has_the_keys_of_the_settings_and_the_same_errors(platform: Platform, tmp_path: Path) -> None:
