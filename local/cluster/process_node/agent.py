@@ -104,7 +104,9 @@ class Agent:
                 context.allocatable = (item.get("status") or {}).get("allocatable") or {}
             if not swept:
                 swept = True
-                await asyncio.to_thread(self._sweep, {item["metadata"]["uid"] for item in pods.items.values()})
+                living = {item["metadata"]["uid"] for item in pods.items.values()}
+                await asyncio.to_thread(self._sweep, living)
+                await context.network.keep(living)
             self._sync(context, pods)
 
     def _sync(self, context: NodeContext, pods: Informer[Document]) -> None:

@@ -1,6 +1,6 @@
 """What the halves of a process node know of each other: pods, their network, and the kubelet's API. No behaviour."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -84,6 +84,10 @@ class PodNetwork(Protocol):
 
     async def detach(self, uid: str) -> None:
         """Take address and namespace back, also after a restart of the agent; nothing when there is none."""
+        ...
+
+    async def keep(self, uids: Collection[str]) -> None:
+        """Take the addresses of all other pods back: of those that went while no agent ran."""
         ...
 
     async def problem(self) -> str:

@@ -26,6 +26,15 @@ def test_an_address_is_used_again_as_late_as_possible(tmp_path: Path) -> None:
     assert addresses.assign("last") == first
 
 
+def test_pods_that_went_while_no_agent_ran_hold_no_addresses(tmp_path: Path) -> None:
+    former = PodAddresses(tmp_path / "state.json", BLOCK)
+    kept = {uid: former.assign(uid) for uid in ("a", "b", "c")}["b"]
+    addresses = PodAddresses(tmp_path / "state.json", BLOCK)
+    addresses.keep({"b", "not here yet"})
+    again = PodAddresses(tmp_path / "state.json", BLOCK)
+    assert (again.find("a"), again.find("b"), again.find("c")) == (None, kept, None)
+
+
 def test_the_order_survives_a_restart_too(tmp_path: Path) -> None:
     addresses = PodAddresses(tmp_path / "state.json", BLOCK)
     first = addresses.assign("a")

@@ -121,6 +121,11 @@ class PodAddresses:
         """Take a pod's address back; nothing when there is none."""
         self._ranges.release(uid)
 
+    def keep(self, uids: Collection[str]) -> None:
+        """Take the addresses of all other pods back."""
+        for uid in [uid for uid in self._ranges.owners if uid not in uids]:
+            self._ranges.release(uid)
+
     def _address(self, number: int) -> str:
         return str(self._network[number + 1])
 

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -75,6 +75,7 @@ class ClusterNetwork:
         self._problem = "the cluster's network is not there yet"
         self._pods: dict[str, tuple[int, str]] = {}
         """Descriptor of the namespace and address, by uid."""
+        self._kept: set[str] | None = None
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
 
@@ -110,6 +111,14 @@ class ClusterNetwork:
                 os.close(namespace)
             if self._addresses:
                 self._addresses.release(uid)
+            elif self._kept is not None:
+                self._kept.discard(uid)
+
+    async def keep(self, uids: Collection[str]) -> None:
+        """See ``seams.PodNetwork``."""
+        async with self._lock:
+            self._kept = set(uids)
+            self._release_others()
 
     async def problem(self) -> str:
         """See ``seams.PodNetwork``."""
@@ -124,6 +133,12 @@ class ClusterNetwork:
         for namespace, _ in self._pods.values():
             os.close(namespace)
         self._pods.clear()
+
+    def _release_others(self) -> None:
+        """Once, as soon as both are known: what is kept, and what there is."""
+        if self._kept is not None and self._addresses is not None:
+            self._addresses.keep(self._kept | self._pods.keys())
+            self._kept = None
 
     async def _make(self, pod: PodRef, joined: Joined, addresses: PodAddresses) -> tuple[int, str]:
         try:
@@ -160,6 +175,7 @@ class ClusterNetwork:
         async with self._lock:
             self._joined = joined
             self._addresses = PodAddresses(self._state, joined.welcome.block)
+            self._release_others()
             for uid, (namespace, address) in self._pods.items():
                 try:
                     await _aside(partial(plug, joined.network, namespace, address, joined.welcome.plan))
