@@ -13,6 +13,7 @@ from cli.account_tricks import EnvironmentOption, drift, faults, journal
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.leftovers import leftovers, print_leftovers
+from cli.local_kubectl import PASSED_ON, kubeconfig_of, kubectl
 from local.cluster.environment import LocalEnvironment
 from local.cluster.status import Status
 from local.paths import StatePaths
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="The simulated cloud and its control plane on this machine: one directory, nothing outside it.",
 )
 app.command(context_settings=_HELP)(journal)
+app.command(context_settings=PASSED_ON)(kubectl)
 app.add_typer(faults, name="faults")
 app.add_typer(drift, name="drift")
 
@@ -199,18 +201,6 @@ def kubeconfig(
 
     \b
     Example:
-      slipway local kubeconfig > /tmp/local.json && kubectl --kubeconfig /tmp/local.json get nodes
+      eval "$(slipway local env)" && slipway local kubeconfig > local.json && kubectl --kubeconfig local.json get nodes
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
-    with open_account(env) as store:
-        names = [item.id for item in store.find("eks:Cluster")]
-    if cluster is None and len(names) == 1:
-        cluster = names[0]
-    if cluster not in names:
-        raise UserError(
-            "which cluster?" if cluster is None and names else "there is no such cluster",
-            value=cluster or "",
-            allowed=", ".join(names) or "none: run `slipway up` first",
-            fix="name one of them",
-            status=Exit.USAGE,
-        )
-    terminal.output().print(LocalEnvironment(env).kubeconfig(cluster), markup=False, soft_wrap=True)
+    terminal.output().print(kubeconfig_of(env, cluster), markup=False, soft_wrap=True)

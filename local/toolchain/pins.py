@@ -124,16 +124,18 @@ _KUBE_LINK: Final = (
 )
 # One minor only: a controller manager newer than its API server is not supported, and each may come from elsewhere.
 _KUBE_ON_PATH: Final = PathRule(version_args=("--version",), minimum=(1, 36, 0), below=(1, 37, 0))
+# One minor to either side of the API server is supported: kubernetes.io/releases/version-skew-policy.
+_KUBECTL_ON_PATH: Final = PathRule(version_args=("version", "--client"), minimum=(1, 35, 0), below=(1, 38, 0))
 
 
-def _kubernetes(name: str, cpu_seconds: int) -> Executable:
+def _kubernetes(name: str, cpu_seconds: int, path_rule: PathRule = _KUBE_ON_PATH) -> Executable:
     return Executable(
         name=name,
         version=KUBERNETES_VERSION,
         package=f"k8s.io/kubernetes/cmd/{name}",
         cpu_seconds=cpu_seconds,
         link_variables=_KUBE_LINK,
-        path_rule=_KUBE_ON_PATH,
+        path_rule=path_rule,
     )
 
 
@@ -219,8 +221,9 @@ MODULES: Final = (
             _kubernetes("kube-apiserver", 192),
             _kubernetes("kube-scheduler", 16),
             _kubernetes("kube-controller-manager", 40),
+            _kubernetes("kubectl", 46, _KUBECTL_ON_PATH),
         ),
-        disk=Disk(sources_mib=600, compiled_mib=2300, installed_mib=400),
+        disk=Disk(sources_mib=650, compiled_mib=2500, installed_mib=450),
         fetch_seconds=5,
     ),
     GoModule(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.cluster.nodes import NODE_LABEL, PROCESS
 from tests.support.graphs import Comparison, Row, as_the_engine_keeps_it
 from tests.support.processes import gone_within
 from tests.support.sandbox import Answer, Sandbox
@@ -74,6 +75,51 @@ def test_a_run_of_two_pods_and_four_processes_learned_real_text_and_left_checkpo
     early, late = (sum(losses[step] for step in steps) / 5 for steps in (range(1, 6), range(36, 41)))
     assert late < 0.9 * early, "a model that learns nothing stays at the logarithm of its vocabulary"
     assert sorted(path.name for path in directory.glob("step-*")) == ["step-00000020", "step-00000040"]
+
+
+def test_kubectl_reads_the_run_and_works_in_a_pod_of_a_process_node(local: Sandbox) -> None:
+    def kubectl(*words: str, status: int = 0) -> Answer:
+        return local.expect("local", "kubectl", *words, status=status)
+
+    nodes = kubectl("get", "nodes", "--selector", f"{NODE_LABEL}={PROCESS}", "--output", "name").output.split()
+    assert len(nodes) == 2
+    pods = kubectl("get", "pods", "-n", "research", "--output", "name").output.split()
+    (rank_0,) = [name for name in pods if "docs-demo" in name and "-node-0-0-" in name]
+    assert "40/40" in kubectl("logs", "-n", "research", "--follow", rank_0).text, "the log outlives the container"
+
+    shell = local.directory / "shell.json"
+    shell.write_text(json.dumps(_shell("shell", nodes[0].removeprefix("node/"))))
+    kubectl("apply", "--filename", str(shell))
+    kubectl("wait", "-n", "research", "--for=condition=Ready", "pod/shell", "--timeout=300s")
+    assert kubectl("logs", "-n", "research", "--previous", "shell").output == "first\n"
+    assert kubectl("logs", "-n", "research", "shell").output == "again\n"
+    seen = kubectl("exec", "-n", "research", "shell", "--", "sh", "-c", "cat /scratch/note; exit 4", status=4)
+    assert seen.output == "kept\n", "exec sees the pod's own mounts and ends with the command's exit code"
+    kubectl("delete", "-n", "research", "pod", "shell")
+
+
+def _shell(name: str, node: str) -> dict[str, Any]:
+    """A pod that fails once and then stays."""
+    again = "echo again; touch /scratch/ready; exec sleep 3600"
+    script = f"if test -e /scratch/note; then {again}; fi; echo kept > /scratch/note; echo first; exit 1"
+    main = {
+        "name": "main",
+        "image": "busybox:1.37.0",
+        "command": ["sh", "-c", script],
+        "readinessProbe": {"exec": {"command": ["test", "-e", "/scratch/ready"]}, "periodSeconds": 1},
+        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "64Mi"}},
+        "volumeMounts": [{"name": "scratch", "mountPath": "/scratch"}],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    spec = {
+        "nodeName": node,
+        "terminationGracePeriodSeconds": 1,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [main],
+        "volumes": [{"name": "scratch", "emptyDir": {}}],
+    }
+    metadata = {"name": name, "namespace": "research"}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
 def test_every_queue_admits_and_the_run_was_admitted_whole_onto_its_pool(local: Sandbox) -> None:

@@ -52,8 +52,8 @@ def test_only_what_is_asked_for_is_built(machine: Machine) -> None:
 
 
 def test_an_unknown_executable_is_refused_with_the_names_there_are(machine: Machine) -> None:
-    with pytest.raises(ToolchainError, match="no executable called 'kubectl'") as caught:
-        ensure(["kubectl"], console=machine.output)
+    with pytest.raises(ToolchainError, match="no executable called 'helm'") as caught:
+        ensure(["helm"], console=machine.output)
     assert "kube-apiserver" in caught.value.hint
 
 
