@@ -51,7 +51,7 @@ class ApiRefusedError(ApiUnreachableError):
 
 
 class Kubernetes:
-    """One API server. Every call is a fresh request; the token is made once."""
+    """One API server. Every call is a fresh request; a token serves until the server refuses it."""
 
     def __init__(self, server: str, authority: str, token: Callable[[], str], proxy: str | None = None) -> None:
         self._server = server.rstrip("/")
@@ -150,6 +150,7 @@ class Kubernetes:
         accept: str = "application/json",
         timeout: float = _TIMEOUT_SECONDS,
     ) -> Any:
+        fresh = self._bearer is None
         if self._bearer is None:
             self._bearer = self._token()
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
@@ -162,6 +163,10 @@ class Kubernetes:
         try:
             return self._opener.open(request, timeout=timeout)
         except urllib.error.HTTPError as error:
+            if error.code == _UNAUTHORIZED and not fresh:
+                # Clouds' tokens live for a quarter of an hour, a followed log for days.
+                self._bearer = None
+                return self._open(path, method=method, body=body, accept=accept, timeout=timeout)
             raise ApiRefusedError(error.code, _message(error), where=self._server + path.partition("?")[0]) from error
         except (urllib.error.URLError, OSError) as error:
             raise self._unreachable(error) from error
@@ -190,26 +195,39 @@ def _named(items: Sequence[Json], name: str) -> Json:
 def _token(user: Json, environment: Mapping[str, str]) -> str:
     if "token" in user:
         return str(user["token"])
+    if "exec" not in user:
+        raise UserError(
+            "the kubeconfig's user cannot be used",
+            allowed="an exec credential or a token",
+            fix="name a kubeconfig with one of them; client certificates and passwords are not supported",
+            status=Exit.USAGE,
+        )
     command = user["exec"]
     arguments = [str(argument) for argument in command.get("args", [])]
     extra = {item["name"]: item["value"] for item in command.get("env") or []}
     if command["command"] == "slipway" and arguments[:1] == ["kube-token"]:
         # Our own command: a process less, and it need not be on PATH.
         return _own_token(dict(zip(arguments[1::2], arguments[2::2], strict=False)), {**environment, **extra})
-    done = subprocess.run(
-        [command["command"], *arguments],
-        env={**environment, **extra},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise UserError(
-            f"the kubeconfig's credential command failed: {done.stderr.strip()}",
-            where=command["command"],
-            fix="run the command by hand and correct what it says",
+    try:
+        done = subprocess.run(
+            [command["command"], *arguments],
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
         )
-    return str(json.loads(done.stdout)["status"]["token"])
+        return str(json.loads(done.stdout)["status"]["token"])
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip()
+    except OSError as error:
+        said = str(error)
+    except (ValueError, LookupError, TypeError):
+        said = "what it printed is no ExecCredential with a token"
+    raise UserError(
+        f"the kubeconfig's credential command failed: {said}",
+        where=command["command"],
+        fix="run the command by hand and correct what it says",
+    )
 
 
 def _own_token(options: Mapping[str, str], environment: Mapping[str, str]) -> str:

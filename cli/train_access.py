@@ -66,18 +66,27 @@ def connect(env: str, kubeconfig: Path | None = None) -> Platform:
     outputs = stack_outputs(engine)
     if not outputs.clusters:
         raise UserError("the stack has no cluster", value=env, fix=f"run `slipway up {env}`", status=Exit.NOT_READY)
-    text = outputs.clusters[0].kubeconfig if kubeconfig is None else _own(kubeconfig)
-    return Platform(stack=stack, outputs=outputs, api=Kubernetes.of(text, engine.environment))
+    if kubeconfig is None:
+        api = Kubernetes.of(outputs.clusters[0].kubeconfig, engine.environment)
+    else:
+        api = own_api(kubeconfig, engine.environment)
+    return Platform(stack=stack, outputs=outputs, api=api)
 
 
-def _own(path: Path) -> str:
+def own_api(path: Path, environment: Mapping[str, str]) -> Kubernetes:
+    """The API server that a kubeconfig of one's own leads to.
+
+    Raises:
+        UserError: it is none, or it has no current context with a server.
+    """
     try:
-        return json.dumps(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, TypeError) as error:
+        return Kubernetes.of(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))), environment)
+    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, StopIteration) as error:
         raise UserError(
-            f"this kubeconfig cannot be read: {error}",
+            f"this kubeconfig cannot be used: {type(error).__name__}: {error}",
             where=str(path),
-            fix="name a kubeconfig with one cluster and an exec credential or a token",
+            allowed="a current context whose cluster has a server, and a user with an exec credential or a token",
+            fix="name another kubeconfig",
             status=Exit.USAGE,
         ) from error
 

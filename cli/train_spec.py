@@ -154,7 +154,7 @@ def _from_file(wishes: Wishes, settings_file: Path) -> TrainingSpec:
     path = wishes.file or Path()
     try:
         entry = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(
             f"the run cannot be read: {error}", where=str(path), fix="write a YAML file", status=Exit.USAGE
         ) from error
