@@ -10,8 +10,7 @@ import pytest
 from components.accelerators import instance
 from components.aws.fabric import default_taints, fabric_profile
 from components.outputs import AcceleratorKind, FabricProfile
-from tests.simulation.test_training_controllers import VALUES, Platform
-from tests.support.cluster_world import World
+from tests.simulation.test_training_controllers import Platform, controllers
 from workloads.manifests.runs import manifests
 from workloads.manifests.runtimes import cluster_runtimes
 from workloads.recipes import RECIPES, Target, debug
@@ -50,20 +49,9 @@ KUEUE = "kueue.x-k8s.io/v1beta2"
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Two simulated nodes, the controllers, the kit's runtimes and a team with a queue."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        world = World("recipes")
-        try:
-            world.cluster(vpcId="vpc-1", subnetIds=["subnet-1"], clusterSecurityGroupId="sg-cluster")
-            world.node_group("training", 2, efa=1)
-            world.wait_for_node_group("training")
-            made = Platform(world, tmp_path_factory.mktemp("program"))
-            made.up(VALUES)
-            _prepare(made)
-            yield made
-        finally:
-            world.store.close()
-            world.environment.down(world.console)
+    with controllers("recipes", tmp_path_factory) as made:
+        _prepare(made)
+        yield made
 
 
 def _prepare(platform: Platform) -> None:

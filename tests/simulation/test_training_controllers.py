@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,22 +104,28 @@ class Platform:
         return document
 
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+@contextmanager
+def controllers(name: str, folders: pytest.TempPathFactory) -> Iterator[Platform]:
     """A cluster with two p5 nodes and the three controllers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        world = World("training")
+        patch.setenv("SLIPWAY_STATE_DIR", str(folders.mktemp("state")))
+        world = World(name)
         try:
             world.cluster(vpcId="vpc-1", subnetIds=["subnet-1"], clusterSecurityGroupId="sg-cluster")
             world.node_group("training", 2, efa=1)
             world.wait_for_node_group("training")
-            made = Platform(world, tmp_path_factory.mktemp("program"))
+            made = Platform(world, folders.mktemp("program"))
             made.up(VALUES)
             yield made
         finally:
             world.store.close()
             world.environment.down(world.console)
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with controllers("training", tmp_path_factory) as made:
+        yield made
 
 
 def test_each_chart_received_what_the_program_gave_it(platform: Platform) -> None:
