@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 
+from tests.support.training.runs import made
 from workloads.data.tokens import Tokenizer
 from workloads.parallelism import Parallelism, Schedule
 from workloads.trainer.choices import Precision
-from workloads.trainer.main import Run, next_batch, one_step
+from workloads.trainer.main import next_batch, one_step
 from workloads.trainer.options import ComputeOptions, DataOptions, LearningOptions, ModelOptions, Options, RunOptions
 from workloads.trainer.parallel import joined, placed
-from workloads.trainer.setup import model_of, optimizer_of, reader_of, steps_of, text_of
 
 
 def losses(folder: Path, degrees: dict[str, object]) -> dict[str, object]:
@@ -34,27 +34,17 @@ def losses(folder: Path, degrees: dict[str, object]) -> dict[str, object]:
         run=RunOptions(directory=str(folder)),
     )
     world = placed(options.parallelism, torch.device("cpu"))
-    text = text_of(options, world)
-    model, steps = steps_of(options, world, model_of(options, world, text))
-    run = Run(
-        options=options,
-        world=world,
-        text=text,
-        reader=reader_of(text.train(), options),
-        model=model,
-        steps=steps,
-        optimizer=optimizer_of(options.learning, model, world),
-    )
+    run = made(options, world)
     reports = [asdict(one_step(step, run)) for step in range(1, options.learning.steps + 1)]
-    model.eval()
-    validation = world.total_loss(steps.loss(next_batch(run.reader, run))) / (options.data.batch * 64)
+    run.model.eval()
+    validation = world.total_loss(run.steps.loss(next_batch(run.reader, run))) / (options.data.batch * 64)
     return {
         "losses": [report["loss"] for report in reports],
         "norms": [report["grad_norm"] for report in reports],
         "validation": validation,
         "mine": sum(
             parameter.to_local().numel() if hasattr(parameter, "to_local") else parameter.numel()
-            for parameter in model.parameters()
+            for parameter in run.model.parameters()
         ),
     }
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import torch
 
+from tests.support.training.runs import made
 from workloads.data.tokens import Tokenizer
 from workloads.trainer.choices import Precision
 from workloads.trainer.flops import peak_flops
-from workloads.trainer.main import Run, next_batch, one_step
+from workloads.trainer.main import next_batch, one_step
 from workloads.trainer.options import ComputeOptions, DataOptions, LearningOptions, ModelOptions, Options, RunOptions
 from workloads.trainer.parallel import World, joined
-from workloads.trainer.setup import device_of, model_of, optimizer_of, reader_of, service_options, steps_of, text_of
+from workloads.trainer.setup import device_of, reader_of, service_options, text_of
 from workloads.trainer.steps import micro_batches, summed_loss
 
 WARM = 3
@@ -66,21 +67,6 @@ def plain_loop(options: Options, world: World) -> Callable[[int], None]:
             total.item()
 
     return steps
-
-
-def made(options: Options, world: World) -> Run:
-    """Model, text and optimizer, as the trainer makes them."""
-    text = text_of(options, world)
-    model, steps = steps_of(options, world, model_of(options, world, text))
-    return Run(
-        options=options,
-        world=world,
-        text=text,
-        reader=reader_of(text.train(), options),
-        model=model,
-        steps=steps,
-        optimizer=optimizer_of(options.learning, model, world),
-    )
 
 
 def measured(options: Options) -> dict[str, float]:
