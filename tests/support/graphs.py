@@ -80,8 +80,8 @@ def as_the_engine_keeps_it(row: Row) -> Row:
     """``row`` without what only one of plan and engine can have.
 
     The Kubernetes provider leaves out empty texts, writes 1000 as 1k, fills in every option of a Helm release, and puts
-    objects into the namespace ``default`` whose kind was not served when it looked last; the address of the chart mirror
-    is known only while an environment runs. Bridged providers list the properties that they made up under
+    objects into the namespace ``default`` whose kind was not served when it looked last; the address of the chart
+    mirror is known only while an environment runs. Bridged providers list the properties that they made up under
     ``__defaults``.
     """
     inputs = {key: value for key, value in row.inputs.items() if key != "__defaults"}
