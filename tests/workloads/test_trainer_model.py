@@ -105,6 +105,22 @@ def test_computing_activations_again_changes_no_gradient(kind: Recompute) -> Non
     assert all(torch.equal(kept, again) for kept, again in zip(*gradients, strict=True))
 
 
+@pytest.mark.parametrize("kind", list(Recompute))
+def test_layers_that_compute_again_can_be_compiled(kind: Recompute) -> None:
+    gradients = []
+    for compiled in (False, True):
+        model = decoder()
+        for layer in model.blocks():
+            layer.recompute = kind
+            if compiled:
+                # The tracing is torch.compile's; without code generation, which takes a compiler and minutes.
+                layer.compile(backend="aot_eager")
+        summed_loss(model(some_tokens()), some_tokens()).backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    for eager, traced in zip(*gradients, strict=True):
+        torch.testing.assert_close(traced, eager)
+
+
 def test_a_tied_model_has_one_matrix_for_both_ends() -> None:
     model = decoder(tied=True)
     assert "head.weight" not in dict(model.named_parameters())

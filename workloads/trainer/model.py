@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts, noop_context_fn
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from workloads.trainer.choices import Recompute
 from workloads.trainer.sizes import Size
@@ -111,8 +111,10 @@ class Block(nn.Module):
         """``[batch, positions, width]`` to the same."""
         if self.recompute is Recompute.NOTHING or not self.training:
             return self._layer(x)
-        contexts = CHEAP if self.recompute is Recompute.CHEAP else noop_context_fn
-        return checkpoint(self._layer, x, use_reentrant=False, context_fn=contexts)
+        if self.recompute is Recompute.CHEAP:
+            return checkpoint(self._layer, x, use_reentrant=False, context_fn=CHEAP)
+        # Without the argument, not with a function that does nothing: torch.compile knows partials and None only.
+        return checkpoint(self._layer, x, use_reentrant=False)
 
     def _layer(self, x: Tensor) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x)))
