@@ -41,6 +41,7 @@ from workloads.trainer.state import ExitCode
         ("--pipeline 8 --batch 16", 8, "--pipeline 8: tiny has 4 layers, fewer than stages"),
         ("--pipeline 4 --batch 2", 4, "--batch 2 gives each of 1 pipelines 2 sequences, fewer than its 4 stages"),
         ("--tensor 2 --precision float8", 2, "--precision float8 with --tensor 2 is not offered"),
+        ("--tensor 2 --compile", 2, "--compile with --tensor 2 computes wrong gradients in torch 2.15"),
         ("--lora-rank 4", 1, "--lora-rank 4 trains beside weights that exist: name a checkpoint"),
         ("--start-from x", 1, "--start-from without --tokenizer-file"),
     ],

@@ -85,6 +85,9 @@ def _tensor(options: Options, size: Size, shape: Parallelism) -> Iterator[str]:
             yield f"--tensor {shape.tensor} does not divide the {what} of {options.model.model} ({number})"
     if options.model.tied:
         yield f"--tied with --tensor {shape.tensor}: embedding and head are cut differently; use --no-tied"
+    if options.compute.compile:
+        # torch 2.15, also with backend aot_eager: the losses are right, and the embedding's gradient is not.
+        yield f"--compile with --tensor {shape.tensor} computes wrong gradients in torch 2.15: use --no-compile"
     if options.compute.precision is Precision.FLOAT8:
         yield f"--precision float8 with --tensor {shape.tensor} is not offered: use bf16, or shards only"
 

@@ -14,7 +14,7 @@ On 16 nodes, tensor parallel inside a node and two stages across them; torchrun'
 and under Kubeflow Trainer they come from the environment (PET_*):
 
     torchrun --nnodes 16 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29400 workloads/trainer/main.py \
-        --model large --precision bf16 --compile --batch 1024 --tensor 8 --pipeline 2
+        --model large --precision bf16 --batch 1024 --tensor 8 --pipeline 2
 
 Started again, it goes on from the newest whole checkpoint of its directory, also with another number of processes.
 SIGTERM writes a checkpoint and ends it.
