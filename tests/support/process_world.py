@@ -181,7 +181,9 @@ class ProcessWorld:
         headers = {"Authorization": f"Bearer {self.world.token()}"}
         tls = ssl.create_default_context(cadata=authority)
         protocols = [Subprotocol("v5.channel.k8s.io")]
-        with connect(url, ssl=tls, additional_headers=headers, subprotocols=protocols, proxy=None) as session:
+        with connect(
+            url, ssl=tls, additional_headers=headers, subprotocols=protocols, proxy=None, open_timeout=LONG
+        ) as session:
             messages = [item for item in session if isinstance(item, bytes)]
         return b"".join(item[1:] for item in messages if item[0] in {1, 2}).decode()
 
