@@ -57,7 +57,7 @@ def follow(platform: Platform, run: Found, console: Console, *, node: int, tail:
     Raises:
         UserError: the run is gone.
     """
-    shown: str | None = None
+    written: dict[str, int] = {}
     say, say_attempt = _once(console), _once(console)
     while True:
         now, view = again(platform, run)
@@ -71,26 +71,39 @@ def follow(platform: Platform, run: Found, console: Console, *, node: int, tail:
         state = training_state(run.export, view)
         pod = first_pod(pods_of(run.export, view), node)
         started = pod is not None and pod.get("status", {}).get("phase") in {"Running", "Succeeded", "Failed"}
-        if pod is not None and started and pod["metadata"]["uid"] != shown:
-            say_attempt(f"another attempt: {pod['metadata']['name']}", quiet=shown is None)
-            if _stream(platform, pod, tail):
-                shown = pod["metadata"]["uid"]
-                continue
-            if state.phase in FINISHED:
-                console.print(f"the log of {pod['metadata']['name']} cannot be had any more", soft_wrap=True)
-        if state.phase in FINISHED or state.phase in {"Stopped", "Suspended"}:
+        ended = state.phase in FINISHED or state.phase in {"Stopped", "Suspended"}
+        if pod is not None and started:
+            uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
+            new = uid not in written
+            # A stream also ends where a connection does (an API server that is replaced, a proxy's patience).
+            if new or (not ended and pod["status"]["phase"] == "Running"):
+                say_attempt(f"another attempt: {name}", quiet=not written.keys() - {uid})
+                if _stream(platform, pod, tail, written) and new:
+                    continue
+            if ended and uid not in written:
+                console.print(f"the log of {name} cannot be had any more", soft_wrap=True)
+        if ended:
             return state
         say(f"{state.phase}: {'; '.join(state.reasons)}" if state.reasons else state.phase, quiet=started)
         time.sleep(_EVERY_SECONDS)
 
 
-def _stream(platform: Platform, pod: Json, tail: int | None) -> bool:
-    """Write a pod's log until it ends; False when its container is not there yet."""
+def _stream(platform: Platform, pod: Json, tail: int | None, written: dict[str, int]) -> bool:
+    """Write a pod's log until it ends, from where it was left; False when its container is not there yet.
+
+    ``written`` counts the lines of each pod. With ``tail`` they do not say where that was: it goes on with what is new.
+    """
+    uid = pod["metadata"]["uid"]
+    before = written.get(uid)
+    limit = {"tailLines": str(tail if before is None else 0)} if tail else {}
+    skipped = 0 if tail else before or 0
     try:
-        limit = {"tailLines": str(tail)} if tail else {}
-        for line in platform.api.lines(_path(pod), follow="true", **limit):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+        for number, line in enumerate(platform.api.lines(_path(pod), follow="true", **limit), 1):
+            if number > skipped:
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+                written[uid] = written.get(uid, 0) + 1
+        written.setdefault(uid, 0)
     except UserError:
         time.sleep(_EVERY_SECONDS)
         return False

@@ -321,6 +321,25 @@ def test_a_name_wins_over_the_beginning_of_another_and_a_beginning_of_two_is_ref
     assert "debug-large-" in caught.value.allowed
 
 
+def test_following_goes_on_after_a_lost_connection_where_it_was(
+    platform: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_logs, "_EVERY_SECONDS", 0)
+    name = running(platform)
+    server, log = api(platform), f"{PODS}/{name}-node-0-0-p1/log"
+    server.logs = {log: ["one"]}
+
+    def grows() -> None:
+        server.logs[log] = ["one", "two"]
+
+    server.after_log = [grows, lambda: ends(platform, "Complete")]
+    found = find_run(platform.runs(["research"]), name, ["research"])
+    said = io.StringIO()
+    state = follow(platform, found, Console(file=said, width=200), node=0, tail=None)
+    assert (state.phase, capsys.readouterr().out) == ("Complete", "one\ntwo\n"), "no line twice, none lost"
+    assert "another attempt" not in said.getvalue(), "it is the same pod"
+
+
 def test_following_a_failed_run_whose_log_is_gone_ends(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train_logs, "_EVERY_SECONDS", 0)
     name = running(platform, phase="Failed")
