@@ -16,14 +16,13 @@ from types import MappingProxyType
 from typing import Final
 
 from components import versions
-from workloads.manifests.trainjob import KIT_TRAINER, SHUTDOWN_SECONDS
+from workloads.manifests.pods import SHUTDOWN_SECONDS
+from workloads.manifests.trainjob import KIT_TRAINER
 from workloads.parallelism import REST, Parallelism
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, TrainingSpec
 
 METRICS_PORT: Final = 9400
 HOUR: Final = 3600
-TORCHRUN_SECONDS: Final = 30
-"""A Job's torchrun kills its processes so long after SIGTERM (torch/distributed/launcher/api.py, shutdown_timeout)."""
 KILL_MARGIN_SECONDS: Final = 5
 """Between the trainer's last write and the launcher's SIGKILL."""
 
@@ -253,7 +252,6 @@ def _run(
     min_nodes: int | None = None,
     launcher: Launcher = Launcher.TORCHRUN,
 ) -> TrainingSpec:
-    patience = SHUTDOWN_SECONDS if target.runner is Runner.TRAINER else TORCHRUN_SECONDS
     return TrainingSpec(
         name=name,
         namespace=target.namespace,
@@ -263,7 +261,7 @@ def _run(
         share=target.node,
         image=target.image,
         script=KIT_TRAINER,
-        args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={patience - KILL_MARGIN_SECONDS}"),
+        args=(*args, f"--metrics-port={METRICS_PORT}", f"--grace-seconds={SHUTDOWN_SECONDS - KILL_MARGIN_SECONDS}"),
         mount=target.mount,
         time_limit_seconds=hours * HOUR,
         pull_secret=target.pull_secret,

@@ -107,8 +107,9 @@ def test_the_pods_have_what_the_run_and_the_runtime_give_them(platform: Platform
     pod = _pods(platform, spec)[0]["spec"]
     (container,) = pod["containers"]
     assert container["command"] == ["python", "-m", "workloads.trainer.launch"], "it hands on the trainer's exit code"
-    assert container["args"][:2] == ["--shutdown-timeout=110", "workloads/trainer/main.py"]
+    assert container["args"][0] == "workloads/trainer/main.py"
     values = {item["name"]: item.get("value") for item in container["env"]}
+    assert values["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == "110", "its own 30 s would cut the last checkpoint short"
     assert (values["PET_NNODES"], values["PET_NPROC_PER_NODE"], values["SLIPWAY_RUN"]) == ("2", "2", spec.run)
     mounts = {item["mountPath"] for item in container["volumeMounts"]}
     assert {"/dev/shm", "/tmp"} <= mounts  # noqa: S108 -- the container's own

@@ -113,6 +113,14 @@ def test_the_directory_comes_from_the_environment_unless_it_is_named(monkeypatch
     assert parse(["--directory", "here"], "").data_directory == Path("here/data"), "text beside the checkpoints"
 
 
+def test_the_grace_period_is_torchruns_unless_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", raising=False)
+    assert parse([], "").grace_seconds == 30, "what torchrun waits by itself"
+    monkeypatch.setenv("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", "110")
+    assert parse([], "").grace_seconds == 110, "what the pods tell it"
+    assert parse(["--grace-seconds", "5"], "").grace_seconds == 5
+
+
 def test_help_answers_without_torch_and_tells_every_option(repository: Path) -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"

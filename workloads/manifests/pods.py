@@ -15,6 +15,9 @@ USER = 1000
 """A user without rights; images must not need root."""
 GRACE_SECONDS = 120
 """From SIGTERM to SIGKILL: two minutes is also what EC2 gives when it takes spot capacity back."""
+SHUTDOWN_SECONDS = GRACE_SECONDS - 10
+"""From SIGTERM until torchrun kills its processes, so that it still has time to say how they ended. Its own 30 s would
+cut the last checkpoint short."""
 NODE_LOSS_SECONDS = 30
 """Kubernetes waits 300 s before it gives up on a silent node; meanwhile all other nodes of the run idle."""
 SHARED_MEMORY_GIB_PER_PROCESS = 8
@@ -95,6 +98,8 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
         "OMP_NUM_THREADS": str(max(1, cpus(spec) // max(1, spec.processes))),
         "NCCL_DEBUG": "WARN",
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        # A variable and no flag: a torchrun that is older than both (pytorch/pytorch#172596) refuses the flag.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_SECONDS),
         "SLIPWAY_RUN": spec.run,
         **({"SLIPWAY_CHECKPOINTS": spec.checkpoint_directory} if spec.checkpoint_directory else {}),
         **profile.environment,

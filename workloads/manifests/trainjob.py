@@ -10,7 +10,6 @@ from components import versions
 from components.outputs import FabricProfile
 from workloads.manifests.pods import (
     CONTAINER_SECURITY,
-    GRACE_SECONDS,
     Part,
     affinity,
     environment,
@@ -39,8 +38,6 @@ REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
 KIT_TRAINER = "workloads/trainer/main.py"
 """The kit's own trainer, in its own image."""
-SHUTDOWN_SECONDS = GRACE_SECONDS - 10
-"""From SIGTERM until the launcher kills the processes; it then still has time to say how they ended."""
 MPI_PORT = 29500
 """Where rank 0 keeps torch's store in a run that mpirun starts."""
 
@@ -110,14 +107,11 @@ def launcher_arguments(spec: TrainingSpec, profile: FabricProfile) -> list[str]:
     """The launcher's own arguments, before the script."""
     if spec.launcher is Launcher.MPIRUN:
         return _mpirun(spec, profile)
-    # torchrun kills what has not ended 30 s after SIGTERM, however far its last checkpoint is.
-    patience = f"--shutdown-timeout={SHUTDOWN_SECONDS}"
     if spec.min_nodes is None:
-        return [patience]
+        return []
     # Trainer v2.3 knows no elastic run (plugins/torch: "TODO: Add support for PyTorch elastic") and sets PET_NNODES to
     # one number; arguments win over variables. Trainer's own static rendezvous admits no late-comers.
     return [
-        patience,
         f"--nnodes={nodes_range(spec)}",
         "--rdzv-backend=c10d",
         f"--rdzv-endpoint={first_host(spec)}:{RENDEZVOUS_PORT}",

@@ -2,8 +2,8 @@
 
 torchrun itself ends with 1 whatever its processes ended with, so that a pod failure policy could not tell a run that
 diverged (65: a restart would do the same again) from one whose collective hung (75). Arguments and environment (PET_*)
-are torchrun's own. Give `--shutdown-timeout` a little less than the pods' grace period: after it the processes are
-killed, however far their last checkpoint is.
+are torchrun's own. Give `--shutdown-timeout` (or TORCH_ELASTIC_SHUTDOWN_TIMEOUT) a little less than the pods' grace
+period: after it the processes are killed, however far their last checkpoint is.
 """
 
 import sys

@@ -125,7 +125,10 @@ class RunOptions:
     evaluation_batches: int = field(default=4, metadata=told("batches of a validation; 0: none"))
     metrics_port: int = field(default=0, metadata=told("of the Prometheus endpoint; 0: none"))
     grace_seconds: float = field(
-        default=30.0, metadata=told("from SIGTERM to SIGKILL; a checkpoint is written in between")
+        default=0.0,
+        metadata=told(
+            "from SIGTERM to SIGKILL, for a last checkpoint; 0: as torchrun, $TORCH_ELASTIC_SHUTDOWN_TIMEOUT or 30"
+        ),
     )
     hang_seconds: float = field(
         default=600.0, metadata=told("without a finished step until the process ends itself; 0: never")
@@ -147,6 +150,11 @@ class Options:
     def directory(self) -> Path:
         """Where the run writes."""
         return Path(self.run.directory or os.environ.get("SLIPWAY_CHECKPOINTS") or f"runs/{self.model.model}")
+
+    @property
+    def grace_seconds(self) -> float:
+        """From SIGTERM until torchrun kills this process, by its own rule where the run says nothing."""
+        return self.run.grace_seconds or float(os.environ.get("TORCH_ELASTIC_SHUTDOWN_TIMEOUT") or 30)
 
     @property
     def data_directory(self) -> Path:

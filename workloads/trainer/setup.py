@@ -226,7 +226,7 @@ def service_options(options: Options, world: World, prepared: Prepared) -> Servi
         total_steps=options.learning.steps,
         keep=run.keep,
         interval=Interval(steps=run.checkpoint_every or None, mtbf_hours=run.mtbf_hours),
-        grace_seconds=run.grace_seconds,
+        grace_seconds=options.grace_seconds,
         metrics_port=run.metrics_port,
         # Adapters leave out the gradients of frozen weights: the formula does not fit, so no MFU is given.
         flops_per_token=0.0 if options.model.lora_rank else flops,

@@ -75,8 +75,8 @@ def test_trainer_is_told_the_size_and_the_script() -> None:
     assert (trainer["numNodes"], trainer["numProcPerNode"]) == (4, 8)
     assert (trainer["command"], trainer["args"]) == (
         ["torchrun"],
-        ["--shutdown-timeout=110", "train.py", "--steps=100", "--replicas=4", "--shards=8"],
-    ), "torchrun's own 30 s would cut a checkpoint short"
+        ["train.py", "--steps=100", "--replicas=4", "--shards=8"],
+    )
     assert trainjob(recipe("fsdp_4x8", GPU_TARGET))["spec"]["trainer"]["command"][-1] == "workloads.trainer.launch", (
         "it hands on the exit code of the kit's trainer"
     )
@@ -85,7 +85,7 @@ def test_trainer_is_told_the_size_and_the_script() -> None:
 
 def test_variables_go_through_the_trainer_and_not_through_the_patch() -> None:
     names = {item["name"] for item in trainjob(SPEC)["spec"]["trainer"]["env"]}
-    assert {"SLIPWAY_RUN", "SLIPWAY_CHECKPOINTS", "FI_PROVIDER"} <= names
+    assert {"SLIPWAY_RUN", "SLIPWAY_CHECKPOINTS", "FI_PROVIDER", "TORCH_ELASTIC_SHUTDOWN_TIMEOUT"} <= names
     assert not {name for name in names if name.startswith("PET_")}, "Trainer's webhook refuses them"
     assert all("env" not in item for item in patch(SPEC)["spec"]["containers"]), "its webhook refuses these too"
 
@@ -156,7 +156,7 @@ def test_an_elastic_run_replaces_pods_one_by_one_and_forms_smaller_groups() -> N
     made = trainjob(spec)["spec"]
     assert made["runtimeRef"]["name"] == "slipway-torch-elastic"
     assert made["trainer"]["numNodes"] == 4, "Trainer v2.3 has one number: the most"
-    assert made["trainer"]["args"][1:3] == ["--nnodes=2:4", "--rdzv-backend=c10d"], "arguments win over PET_NNODES"
+    assert made["trainer"]["args"][:2] == ["--nnodes=2:4", "--rdzv-backend=c10d"], "arguments win over PET_NNODES"
     assert f"--rdzv-endpoint={spec.run}-node-0-0.{spec.run}.research.svc.cluster.local:29400" in made["trainer"]["args"]
     job = jobset("slipway-torch-elastic")["replicatedJobs"][0]["template"]["spec"]
     assert job["backoffLimit"] > 100
@@ -229,9 +229,9 @@ def test_the_crds_know_every_field_of_the_runtimes_and_no_other() -> None:
 
 
 def test_a_recipe_writes_its_last_checkpoint_before_the_launcher_kills_it() -> None:
-    for runner, word in ((Runner.TRAINER, "--grace-seconds=105"), (Runner.JOB, "--grace-seconds=25")):
+    for runner in Runner:
         made = recipe("debug", replace(CPU_TARGET, runner=runner))
-        assert word in made.args, "a Job's torchrun waits for 30 s, a TrainJob's launcher for 110"
+        assert "--grace-seconds=105" in made.args, "torchrun waits for 110 s in both, the kubelet for 120"
 
 
 def test_the_size_of_a_recipe_is_in_its_name() -> None:
