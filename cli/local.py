@@ -136,7 +136,7 @@ def _print_status(found: Status) -> None:
 
 @app.command(context_settings=_HELP)
 def logs(
-    name: Annotated[str | None, typer.Argument(help="Part of a log's path; lists all logs when left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Part of a log's name; lists all logs when left out.")] = None,
     *,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines from the end.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
@@ -152,7 +152,7 @@ def logs(
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     root = StatePaths.of(env).root
     found = sorted(root.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    matching = [path for path in found if name is None or name in str(path.relative_to(root))]
+    matching = [path for path in found if name is None or name in _shown(path, root)]
     if not matching:
         known = ", ".join(sorted({path.stem for path in found}))
         raise UserError(
@@ -160,9 +160,14 @@ def logs(
         )
     if name is None:
         for path in matching:
-            terminal.output().print(f"{path.relative_to(root)}  {path.stat().st_size:,} bytes", soft_wrap=True)
+            terminal.output().print(f"{_shown(path, root)}  {path.stat().st_size:,} bytes", soft_wrap=True)
         return
     _tail(matching[-1], lines, follow=follow)
+
+
+def _shown(path: Path, root: Path) -> str:
+    """A log as ``slipway local status`` calls its process: CLUSTER/PROCESS."""
+    return "/".join(part for part in path.relative_to(root).with_suffix("").parts if part not in {"clusters", "logs"})
 
 
 def _tail(path: Path, lines: int, *, follow: bool) -> None:

@@ -69,10 +69,10 @@ def submit(platform: Platform, made: list[Manifest]) -> None:
         try:
             answer = platform.api.create(path, item)
         except ApiRefusedError as error:
-            if error.code == _CONFLICT:
-                raise _exists(item) from error
             for made_path in reversed(done):
                 platform.api.delete(made_path)
+            if error.code == _CONFLICT:
+                raise _exists(item) from error
             raise
         done.append(f"{path}/{item['metadata']['name']}")
     _belong_to(platform, done[:-1], made[-1], answer)
