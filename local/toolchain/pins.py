@@ -278,8 +278,14 @@ MODULES: Final = (
                 package=f"{KSERVE_MODULE}/cmd/manager",
                 cpu_seconds=150,
             ),
+            Executable(
+                name="kserve-agent",
+                version=KSERVE_VERSION,
+                package=f"{KSERVE_MODULE}/cmd/agent",
+                cpu_seconds=20,
+            ),
         ),
-        disk=Disk(sources_mib=700, compiled_mib=900, installed_mib=160),
+        disk=Disk(sources_mib=730, compiled_mib=1000, installed_mib=240),
         fetch_seconds=12,
     ),
 )

@@ -172,11 +172,12 @@ class ProcessWorld:
         query = "&".join([f"container={which}", *(f"{key}={value}" for key, value in options.items())])
         return self.call(f"{NAMESPACE}/pods/{name}/log?{query}").text
 
-    def execute(self, name: str, *words: str) -> str:
+    def execute(self, name: str, *words: str, which: str = "main") -> str:
         """Run a command beside the container through the API server; its output."""
         cluster = self.world.body("eks:Cluster", CLUSTER)
         authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
-        query = urlencode([("command", word) for word in words] + [("stdout", "true"), ("stderr", "true")])
+        wanted = [("container", which), ("stdout", "true"), ("stderr", "true")]
+        query = urlencode([("command", word) for word in words] + wanted)
         url = f"{cluster['endpoint'].replace('https', 'wss')}{NAMESPACE}/pods/{name}/exec?{query}"
         headers = {"Authorization": f"Bearer {self.world.token()}"}
         tls = ssl.create_default_context(cadata=authority)

@@ -11,7 +11,16 @@ WORKING_DIRECTORY = "/opt/slipway"
 """Where the kit's images carry the ``workloads`` package."""
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SIMULATED = "slipway.invalid/simulated/"
-_STORAGE_INITIALIZER = "from kserve_storage import Storage; import sys; Storage.download_files(sys.argv[1:])"
+_STORAGE_INITIALIZER = """
+import os, sys
+from kserve_storage import Storage
+sources, targets = sys.argv[1::2], sys.argv[2::2]
+for target in targets:
+    os.makedirs(target, exist_ok=True)
+Storage.download_files(sources, targets)
+"""
+"""What the image's own entry point does with its arguments, a source and a directory in turns, without decryption
+(kserve v0.20.0, python/storage-initializer/scripts/initializer-entrypoint)."""
 
 
 class ImageError(NodeError):
@@ -29,6 +38,8 @@ class ImageProgram:
     user: int = 0
     python: bool = False
     """Its processes see the workloads' Python environment and the checkout's ``workloads`` package."""
+    tools: Mapping[str, str] = field(default_factory=dict)
+    """Executables of the local toolchain, by where the image has them."""
     simulated: bool = False
     """Shown as running, without a process: a stand-in for software that is not here."""
 
@@ -53,10 +64,12 @@ _PROGRAMS: Mapping[str, ImageProgram] = {
         user=1000,
         python=True,
     ),
+    "kserve/agent": ImageProgram(
+        entrypoint=("/ko-app/agent",), working_directory="/ko-app", user=65532, tools={"/ko-app/agent": "kserve-agent"}
+    ),
     "busybox": ImageProgram(command=("sh",)),
 }
 """By the last words of a repository, whatever registry it is pulled from."""
-_NOT_BUILT = {"kserve/agent": "KServe's agent is a Go program that the toolchain does not build"}
 
 
 def repository(image: str) -> str:
@@ -78,9 +91,6 @@ def program(image: str) -> ImageProgram:
     for words, found in _PROGRAMS.items():
         if name == words or name.endswith(f"/{words}"):
             return found
-    for words, why in _NOT_BUILT.items():
-        if name == words or name.endswith(f"/{words}"):
-            raise ImageError(f"{why}; no process node can run {image}")
     known = ", ".join(sorted(_PROGRAMS))
     raise ImageError(
         f"no process stands for {image}: process nodes of a simulated environment run this kit's own images only "

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from local.cluster.kube import Document
-from local.cluster.process_node.images import WORKING_DIRECTORY, ImageProgram, base_directories
+from local.cluster.process_node.images import WORKING_DIRECTORY, ImageError, ImageProgram, base_directories
+from local.toolchain.locate import find
 
 _TREES = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _CONFIGURATION = (
@@ -56,7 +57,11 @@ def _give(path: Path, user: int) -> None:
 
 
 def base_mounts(image: ImageProgram, environment: Path | None, repository: Path) -> list[dict[str, Any]]:
-    """What the image brings, read-only."""
+    """What the image brings, read-only.
+
+    Raises:
+        ImageError: an executable of the toolchain is missing.
+    """
     mounts: list[dict[str, Any]] = []
     for name in _TREES:
         path = Path(name)
@@ -75,7 +80,14 @@ def base_mounts(image: ImageProgram, environment: Path | None, repository: Path)
             _read_only(path, str(path)) for path in base_directories(environment) if not f"{path}/".startswith(seen)
         ]
         mounts.append(_read_only(repository / "workloads", f"{WORKING_DIRECTORY}/workloads"))
-    return mounts
+    return [*mounts, *(_tool(name, target) for target, name in image.tools.items())]
+
+
+def _tool(name: str, target: str) -> dict[str, Any]:
+    located = find(name)
+    if located is None:
+        raise ImageError(f"the local toolchain has no {name}; run `make toolchain`")
+    return _read_only(located.path, target)
 
 
 def volume_mounts(

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.toolchain.pins import KSERVE_VERSION
 from tests.support.conforms import conforms
 from tests.support.process_world import ProcessWorld, container, pod, script
 
@@ -54,6 +55,49 @@ def test_command_and_args_are_expanded_with_the_environment(node: ProcessWorld) 
 @conforms(API + "#entrypoint", script("directory", "pwd", workingDir="/tmp"))
 def test_the_working_directory_is_the_containers_own(node: ProcessWorld) -> None:
     assert node.output("directory") == "/tmp\n"
+
+
+@conforms(
+    "concepts/workloads/pods/init-containers/",
+    pod(
+        "model",
+        container("cat /mnt/models/weights", volumeMounts=[{"name": "models", "mountPath": "/mnt"}]),
+        initContainers=[
+            container(
+                "mkdir /mnt/source; echo 0.5 > /mnt/source/weights; chmod -R a+rX /mnt; chmod a+w /mnt",
+                "upload",
+                volumeMounts=[{"name": "models", "mountPath": "/mnt"}],
+            ),
+            {
+                "name": "storage-initializer",
+                "image": f"kserve/storage-initializer:v{KSERVE_VERSION}",
+                "args": ["file:///mnt/source", "/mnt/models"],
+                "volumeMounts": [{"name": "models", "mountPath": "/mnt"}],
+            },
+        ],
+        volumes=[{"name": "models", "emptyDir": {}}],
+    ),
+)
+def test_the_storage_initializer_puts_a_model_where_the_server_looks(node: ProcessWorld) -> None:
+    assert node.output("model") == "0.5\n"
+
+
+@conforms(
+    "concepts/workloads/pods/#how-pods-manage-multiple-containers",
+    pod(
+        "agent",
+        container("cd /tmp; echo answer > model; exec python3 -m http.server 8080"),
+        {
+            "name": "agent",
+            "image": f"kserve/agent:v{KSERVE_VERSION}",
+            "args": ["--port", "9081", "--component-port", "8080", "--enable-batcher"],
+            "env": [{"name": "SERVING_READINESS_PROBE", "value": '{"tcpSocket": {"port": 8080}}'}],
+        },
+    ),
+)
+def test_kserves_agent_stands_before_the_server_of_its_pod(node: ProcessWorld) -> None:
+    asked = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9081/model').read().decode(), end='')"
+    node.wait("an answer", lambda: node.execute("agent", "python3", "-c", asked) == "answer\n")
 
 
 @conforms("concepts/containers/images/#imagepullbackoff", script("foreign", "true", image="example.com/other/app:1"))

@@ -163,11 +163,12 @@ def test_images_are_known_whatever_registry_they_come_from() -> None:
     assert program("registry.example:5000/team/slipway/trainer:1@sha256:0").python
     assert program("busybox:1.37.0").command == ("sh",)
     assert program("slipway.invalid/simulated/kwok:none").simulated
+    assert program("docker.io/kserve/agent:v0.20.0").entrypoint == ("/ko-app/agent",)
     assert repository("registry.example:5000/a/b:tag") == "registry.example:5000/a/b"
     assert image_id("busybox:1") == "busybox@process"
 
 
-@pytest.mark.parametrize("image", ["nginx", "evil/notslipway/trainer2", "notbusybox", "kserve/agent:v0.20.0"])
+@pytest.mark.parametrize("image", ["nginx", "evil/notslipway/trainer2", "notbusybox", "kserve/router:v0.20.0"])
 def test_any_other_image_says_what_runs_here(image: str) -> None:
     with pytest.raises(ImageError, match="process"):
         program(image)
