@@ -130,6 +130,9 @@ def test_the_gang_restarts_for_its_own_failures_a_counted_number_of_times(platfo
     status = _restarted(platform, spec, 2)
     assert status["restartsCountTowardsMax"] == 1, "a pod that the cluster took away does not count"
     assert len(_pods(platform, spec)) == 2, "the whole gang is there again"
+    _fail(platform, spec, exit_code=143)
+    status = _restarted(platform, spec, 3)
+    assert status["restartsCountTowardsMax"] == 1, "nor does a peer that stopped with it"
     _fail(platform, spec, exit_code=78)
     platform.world.wait(lambda: _condition(platform, spec, "Failed") is not None, 60)
     assert (_condition(platform, spec, "Failed") or {})["reason"] == "FailJobSetFailurePolicyAction", (

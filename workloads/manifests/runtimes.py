@@ -24,6 +24,9 @@ ANCESTOR_LABEL = "trainer.kubeflow.org/trainjob-ancestor-step"
 CONFIGURATION_EXIT_CODES = (2, 65, 78)
 """Every further attempt ends the same way: torchrun refused its own arguments (argparse), the loss diverged, or the
 trainer refused to begin (``workloads/trainer/state.py``, ExitCode). torchrun itself hides the last two behind 1."""
+STOPPED_EXIT_CODE = 143
+"""The trainer was told to stop and has saved (``workloads/trainer/state.py``): when a node is drained, its peers agree
+to end like this too, and any of them may be the first that is seen."""
 ELASTIC_POD_FAILURES = 1000
 """Pods that an elastic run may lose one by one before its whole gang restarts: it is meant to outlive them."""
 SSH_PORT = 2222
@@ -98,13 +101,18 @@ def failure_policy(max_restarts: int) -> Manifest:
                 "name": "configuration",
                 "action": "FailJobSet",
                 "onJobFailureReasons": ["PodFailurePolicy"],
-                "onJobFailureMessagePatterns": ["failed with exit code"],
+                "onJobFailureMessagePatterns": [
+                    f"failed with exit code ({'|'.join(map(str, CONFIGURATION_EXIT_CODES))}) "
+                ],
             },
             {
                 "name": "disruption",
                 "action": "RestartJobSetAndIgnoreMaxRestarts",
                 "onJobFailureReasons": ["PodFailurePolicy"],
-                "onJobFailureMessagePatterns": ["has condition DisruptionTarget"],
+                "onJobFailureMessagePatterns": [
+                    "has condition DisruptionTarget",
+                    f"failed with exit code {STOPPED_EXIT_CODE} ",
+                ],
             },
         ],
     }
@@ -115,16 +123,14 @@ def _pod_failures(disruption: str) -> Manifest:
     return {
         "rules": [
             {"action": disruption, "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            {
-                "action": "FailJob",
-                "onExitCodes": {
-                    "containerName": NODE,
-                    "operator": "In",
-                    "values": list(CONFIGURATION_EXIT_CODES),
-                },
-            },
+            _on_exit(disruption, STOPPED_EXIT_CODE),
+            _on_exit("FailJob", *CONFIGURATION_EXIT_CODES),
         ]
     }
+
+
+def _on_exit(action: str, *codes: int) -> Manifest:
+    return {"action": action, "onExitCodes": {"containerName": NODE, "operator": "In", "values": list(codes)}}
 
 
 def _job(name: str, *, ancestor: bool = True, elastic: bool = False, more: Manifest | None = None) -> Manifest:

@@ -134,15 +134,19 @@ def test_the_whole_gang_restarts_after_its_last_pod_is_gone() -> None:
     [
         # Messages of pkg/controller/job/pod_failure_policy.go, Kubernetes v1.36.3.
         (
-            "Container node for pod research/x failed with exit code 2 matching FailJob rule at index 1",
+            "Container node for pod research/x failed with exit code 2 matching FailJob rule at index 2",
             "FailJobSet",
+        ),
+        (
+            "Container node for pod research/x failed with exit code 143 matching FailJob rule at index 1",
+            "RestartJobSetAndIgnoreMaxRestarts",
         ),
         (
             "Pod research/x has condition DisruptionTarget matching FailJob rule at index 0",
             "RestartJobSetAndIgnoreMaxRestarts",
         ),
     ],
-    ids=["wrong arguments", "lost node"],
+    ids=["wrong arguments", "drained peer", "lost node"],
 )
 def test_a_lost_node_is_not_counted_and_wrong_arguments_end_the_run(message: str, action: str) -> None:
     rules = jobset("slipway-torch")["failurePolicy"]["rules"]
