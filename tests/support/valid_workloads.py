@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components import accelerators
-from components.kubernetes.kserve_runtimes import RUNTIME_NAMES
+from components.kubernetes.kserve_runtimes import MODEL_FORMATS
 
 Draw = Any
 Document = dict[str, Any]
@@ -169,10 +169,6 @@ def servers(draw: Draw) -> Document:
     args = draw(st.lists(st.just("--quick"), max_size=1))
     if draw(st.booleans()):
         return {"kind": "container", "image": "slipway/server:0.1.0", "args": args}
-    form = draw(st.sampled_from([None, "huggingface", "onnx"]))
-    return {
-        "kind": "runtime",
-        "runtime": draw(st.sampled_from(sorted(RUNTIME_NAMES))),
-        "modelFormat": form,
-        "args": args,
-    }
+    runtime = draw(st.sampled_from(sorted(MODEL_FORMATS)))
+    form = draw(st.sampled_from(MODEL_FORMATS[runtime]))
+    return {"kind": "runtime", "runtime": runtime, "modelFormat": form, "args": args}

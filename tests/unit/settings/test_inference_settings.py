@@ -22,6 +22,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
             {"server": {"kind": "runtime", "runtime": "kserve-hugginfaceserver"}},
             ("slipway:inference[0].server.runtime", "inference-runtime"),
         ),
+        (
+            {"server": {"kind": "runtime", "runtime": "kserve-tritonserver"}},
+            ("slipway:inference[0].server.modelFormat", "inference-model-format"),
+        ),
     ],
 )
 def test_a_mistake_gets_its_own_problem(
