@@ -85,6 +85,23 @@ def _runtimes_serve_the_format(settings: "Settings", report: Report) -> Iterator
             )
 
 
+@rule("inference-model-image", SECTION)
+def _models_are_no_images(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, service in enumerate(settings.inference):
+        if service.model.uri.startswith("oci://"):
+            # KServe v0.20.0, pkg/utils/storage.go: modelcar and modelcar-init have no security context of their own.
+            yield report.problem(
+                SECTION,
+                number,
+                "model",
+                "uri",
+                value=service.model.uri,
+                what="KServe runs a model image in containers that the Pod Security of team namespaces refuses",
+                allowed="lake://, s3://, gs://, hf://, pvc://, https://",
+                fix="copy the model into the data lake, or into an image of your own (server: {kind: container})",
+            )
+
+
 @rule("inference-replicas", SECTION)
 def _bounds_are_in_order(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, service in enumerate(settings.inference):

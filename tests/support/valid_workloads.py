@@ -117,7 +117,7 @@ MODELS_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0a1b2c3d-0000-4000-8000-00000
 _ANYBODYS = (
     "gs://bucket/m-7",
     f"hf://owner/model:{'ab' * 20}",
-    f"oci://registry.example.com/m@sha256:{'0a' * 32}",
+    "https://models.example.com/chat/m-7",
 )
 
 

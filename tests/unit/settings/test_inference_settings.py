@@ -23,6 +23,10 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
             ("slipway:inference[0].server.runtime", "inference-runtime"),
         ),
         (
+            {"model": {"uri": f"oci://r/a@sha256:{'0' * 64}", "sizeGib": 60}},
+            ("slipway:inference[0].model.uri", "inference-model-image"),
+        ),
+        (
             {"server": {"kind": "runtime", "runtime": "kserve-tritonserver"}},
             ("slipway:inference[0].server.modelFormat", "inference-model-format"),
         ),
@@ -45,7 +49,7 @@ def test_replicas_beyond_the_pool_and_the_team_are_told_with_both_limits(documen
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://models/chat/latest", "s3://models/chat", "hf://owner/model", "hf://owner/model:main", "oci://registry/a:v1"],
+    ["s3://models/chat/latest", "s3://models/chat", "hf://owner/model", "hf://owner/model:main"],
 )
 def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
@@ -54,7 +58,7 @@ def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: di
 
 @pytest.mark.parametrize(
     "uri",
-    [f"hf://owner/model:{COMMIT}", "lake://models/assistant/v4", "pvc://claim/chat-2", f"oci://r/a@sha256:{'0' * 64}"],
+    [f"hf://owner/model:{COMMIT}", "lake://models/assistant/v4", "pvc://claim/chat-2"],
 )
 def test_an_address_of_one_version_is_accepted(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
