@@ -14,7 +14,7 @@ SIDE_BY_SIDE = $(if $(filter-out 1,$(PYTEST_WORKERS)),-n $(PYTEST_WORKERS) --dis
 export UV_SYSTEM_CERTS ?= 1
 export UV_NATIVE_TLS ?= 1
 
-.PHONY: help up down status plan test test-fast check toolchain docs bench sync
+.PHONY: help up down status plan test test-fast check toolchain images docs bench sync
 
 help: ## Show these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,7 @@ plan: sync ## Show what ENV would be: resources, GPUs, addresses (Python only, n
 
 test: sync ## Run every tier of tests that this machine can run now
 	@$(RUN) pytest -n 2 --dist loadfile tests/unit tests/contract tests/snapshot
+	@$(RUN) python -m tests.workloads
 	@$(RUN) pytest $(SIDE_BY_SIDE) tests/simulation
 
 test-fast: sync ## Run the tier that needs Python only
@@ -45,12 +46,16 @@ check: sync ## Format, lint, types, import rules, docs: what CI runs
 	@$(RUN) ruff format --check .
 	@$(RUN) ruff check .
 	@$(RUN) mypy
+	@$(RUN) python -m tests.workloads types
 	@$(RUN) lint-imports
 	@$(RUN) python -m docs.build --check
 	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet --strict --site-dir .cache/site
 
 toolchain: sync ## Find or build the engine and the control plane (cached outside the repository)
 	@$(RUN) slipway toolchain build
+
+images: sync ## Build the images of what runs on a platform (BASE=image@sha256:…, CA=authorities.pem, PREFIX=registry)
+	@$(RUN) python -m workloads.images.build trainer $(if $(BASE),--base $(BASE)) $(if $(CA),--ca $(CA)) $(if $(PREFIX),--prefix $(PREFIX))
 
 docs: sync ## Regenerate the reference and build the documentation into site/
 	@$(RUN) python -m docs.build

@@ -7,8 +7,9 @@ from typing import Final
 from rich.console import Console
 from rich.status import Status
 
-from cli.readiness import FINISHED, EnvironmentState
+from cli.readiness import EnvironmentState
 from cli.terminal import clock
+from cli.training import FINISHED, TrainingState
 
 _EVERY_SECONDS: Final = 1.0
 _LINE_EVERY_SECONDS: Final = 15.0
@@ -51,10 +52,14 @@ def _waiting(state: EnvironmentState, *, until_complete: bool) -> list[str]:
     if not waiting and not state.ready:
         waiting = ["something is not ready"]
     if until_complete:
-        waiting += [f"run {run.run} is {run.phase}" for run in state.training if run.phase not in FINISHED]
+        waiting += [_told(run) for run in state.stack_runs if run.phase not in FINISHED]
     return waiting
+
+
+def _told(run: TrainingState) -> str:
+    return f"run {run.run} is {run.phase}" + (f", step {run.progress.text}" if run.progress else "")
 
 
 def _hopeless(state: EnvironmentState) -> bool:
     """A failed run stays failed."""
-    return any(run.phase == "Failed" for run in state.training)
+    return any(run.phase == "Failed" for run in state.stack_runs)

@@ -34,8 +34,8 @@ _KNOWN: Final = (
         "ask for a higher quota, or lower the number in the settings",
     ),
     (
-        r"kserve-\S+\.tgz\S* : 503|kserve-\S+\.tgz.*503 Service Unavailable",
-        "KServe's manager is not in the toolchain of this machine: `slipway toolchain build`, then the same command",
+        r"(?:kserve|kueue|jobset|kubeflow-trainer)-\S+\.tgz\S*(?: : 503|.*503 Service Unavailable)",
+        "the chart's manager is not in the toolchain of this machine: `slipway toolchain build`, then the same command",
     ),
     (
         r"longer than specified deadline|DeadlineExceeded",

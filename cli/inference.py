@@ -75,7 +75,14 @@ def _phase(export: InferenceExport, service: Json | None) -> tuple[str, list[str
         return "Missing", [f"InferenceService {export.namespace}/{export.name} does not exist"]
     if _true(service, "Ready"):
         return "Ready", []
-    conditions = service.get("status", {}).get("conditions", [])
+    status = service.get("status", {})
+    model = status.get("modelStatus", {})
+    if model.get("transitionStatus") == "InvalidSpec":
+        failure = model.get("lastFailureInfo", {})
+        return "Failed", [
+            f"{failure.get('reason', 'InvalidSpec')}: {failure.get('message', 'KServe refuses the spec')}"
+        ]
+    conditions = status.get("conditions", [])
     told = [
         f"{item['type']}: {item.get('reason', '')}: {item['message']}".replace(": :", ":")
         for item in conditions

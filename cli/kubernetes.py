@@ -1,4 +1,4 @@
-"""A reader of Kubernetes API servers: enough for status, on the standard library, so that real stacks need no more.
+"""A client of Kubernetes API servers for status and runs: on the standard library, so that real stacks need no more.
 
 Kubeconfigs are those that stacks export: one cluster, one user with an exec credential, perhaps a proxy.
 """
@@ -11,7 +11,7 @@ import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from cli.errors import UserError
@@ -20,7 +20,11 @@ from cli.kube_token import caller_credentials, presigned_token
 
 Json = dict[str, Any]
 _TIMEOUT_SECONDS: Final = 10.0
+_FOLLOW_SECONDS: Final = 600.0
+"""A followed log may be silent for so long: a large model's first step compiles."""
 _NOT_FOUND: Final = 404
+_UNAUTHORIZED: Final = 401
+_FORBIDDEN: Final = 403
 _PAGE: Final = 500
 
 
@@ -31,8 +35,23 @@ class ApiUnreachableError(UserError):
         super().__init__(what, where=where, fix=fix, status=Exit.NOT_READY)
 
 
+class ApiRefusedError(ApiUnreachableError):
+    """The API server answered, and said no: ``code`` is HTTP's number of it, ``what`` its own words."""
+
+    def __init__(self, code: int, message: str, *, where: str) -> None:
+        denied = code in (_UNAUTHORIZED, _FORBIDDEN)
+        super().__init__(
+            f"the Kubernetes API refuses us: {code} {message}",
+            where=where,
+            fix="check that your principal is in `access.admins` of the settings"
+            if denied
+            else "correct what it says; it was not this command that said no",
+        )
+        self.code = code
+
+
 class Kubernetes:
-    """One API server. Every call is a fresh request; the token is made once."""
+    """One API server. Every call is a fresh request; a token serves until the server refuses it."""
 
     def __init__(self, server: str, authority: str, token: Callable[[], str], proxy: str | None = None) -> None:
         self._server = server.rstrip("/")
@@ -79,33 +98,94 @@ class Kubernetes:
         """Delete one object; no error when it is gone."""
         self._ask(path, method="DELETE")
 
-    def _ask(self, path: str, *, method: str = "GET") -> Json | None:
-        if self._bearer is None:
-            self._bearer = self._token()
-        request = urllib.request.Request(  # noqa: S310 (the scheme is the kubeconfig's)
-            self._server + path,
-            headers={"Authorization": f"Bearer {self._bearer}", "Accept": "application/json"},
-            method=method,
-        )
+    def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
+        """Create one object in a collection; ``dry_run`` has it admitted and not stored.
+
+        Raises:
+            ApiRefusedError: the server, or a webhook, said no.
+        """
+        made = self._ask(path + ("?dryRun=All" if dry_run else ""), method="POST", body=body)
+        if made is None:
+            raise ApiRefusedError(_NOT_FOUND, "the server does not know such objects", where=self._server + path)
+        return made
+
+    def merge(self, path: str, body: Json) -> Json | None:
+        """Change members of one object (JSON merge patch); None when there is none."""
+        return self._ask(path, method="PATCH", body=body)
+
+    def text(self, path: str, **parameters: str) -> str:
+        """A text, such as the log of a container."""
+        with self._open(f"{path}?{urllib.parse.urlencode(parameters)}", accept="*/*") as answer:
+            return str(answer.read().decode("utf-8", "replace"))
+
+    def lines(self, path: str, **parameters: str) -> Iterator[str]:
+        """The lines of a text that may go on growing; ends with it."""
+        query = f"{path}?{urllib.parse.urlencode(parameters)}"
+        with self._open(query, accept="*/*", timeout=_FOLLOW_SECONDS) as answer:
+            try:
+                for line in answer:
+                    yield line.decode("utf-8", "replace").rstrip("\n")
+            except (OSError, ValueError):
+                # The node or the API server went away in the middle: the caller looks where the pod is now.
+                return
+
+    def _ask(self, path: str, *, method: str = "GET", body: Json | None = None) -> Json | None:
         try:
-            with self._opener.open(request, timeout=_TIMEOUT_SECONDS) as answer:
+            with self._open(path, method=method, body=body) as answer:
                 document: Json = json.load(answer)
                 return document
-        except urllib.error.HTTPError as error:
+        except ApiRefusedError as error:
             if error.code == _NOT_FOUND:
                 return None
-            raise ApiUnreachableError(
-                f"the Kubernetes API refuses us: {error.code} {error.reason}",
-                where=self._server + path.partition("?")[0],
-                fix="check that your principal is in `access.admins` of the settings",
-            ) from error
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            reason = getattr(error, "reason", error)
-            raise ApiUnreachableError(
-                f"the Kubernetes API does not answer: {reason}",
-                where=self._server,
-                fix="check `access` in the settings (allow-listed CIDRs, tunnel); simulated: `slipway local status`",
-            ) from error
+            raise
+        except ValueError as error:
+            raise self._unreachable(error) from error
+
+    def _open(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        body: Json | None = None,
+        accept: str = "application/json",
+        timeout: float = _TIMEOUT_SECONDS,
+    ) -> Any:
+        fresh = self._bearer is None
+        if self._bearer is None:
+            self._bearer = self._token()
+        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        request = urllib.request.Request(  # noqa: S310 (the scheme is the kubeconfig's)
+            self._server + path,
+            headers={"Authorization": f"Bearer {self._bearer}", "Accept": accept, "Content-Type": kind},
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+        )
+        try:
+            return self._opener.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            if error.code == _UNAUTHORIZED and not fresh:
+                # Clouds' tokens live for a quarter of an hour, a followed log for days.
+                self._bearer = None
+                return self._open(path, method=method, body=body, accept=accept, timeout=timeout)
+            raise ApiRefusedError(error.code, _message(error), where=self._server + path.partition("?")[0]) from error
+        except (urllib.error.URLError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> ApiUnreachableError:
+        reason = getattr(error, "reason", error)
+        return ApiUnreachableError(
+            f"the Kubernetes API does not answer: {reason}",
+            where=self._server,
+            fix="check `access` in the settings (allow-listed CIDRs, tunnel); simulated: `slipway local status`",
+        )
+
+
+def _message(error: urllib.error.HTTPError) -> str:
+    """What the server said (a ``Status`` object), or HTTP's own word."""
+    try:
+        return str(json.load(error)["message"])
+    except (ValueError, KeyError, TypeError, OSError):
+        return str(error.reason)
 
 
 def _named(items: Sequence[Json], name: str) -> Json:
@@ -115,26 +195,39 @@ def _named(items: Sequence[Json], name: str) -> Json:
 def _token(user: Json, environment: Mapping[str, str]) -> str:
     if "token" in user:
         return str(user["token"])
+    if "exec" not in user:
+        raise UserError(
+            "the kubeconfig's user cannot be used",
+            allowed="an exec credential or a token",
+            fix="name a kubeconfig with one of them; client certificates and passwords are not supported",
+            status=Exit.USAGE,
+        )
     command = user["exec"]
     arguments = [str(argument) for argument in command.get("args", [])]
     extra = {item["name"]: item["value"] for item in command.get("env") or []}
     if command["command"] == "slipway" and arguments[:1] == ["kube-token"]:
         # Our own command: a process less, and it need not be on PATH.
         return _own_token(dict(zip(arguments[1::2], arguments[2::2], strict=False)), {**environment, **extra})
-    done = subprocess.run(
-        [command["command"], *arguments],
-        env={**environment, **extra},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise UserError(
-            f"the kubeconfig's credential command failed: {done.stderr.strip()}",
-            where=command["command"],
-            fix="run the command by hand and correct what it says",
+    try:
+        done = subprocess.run(
+            [command["command"], *arguments],
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
         )
-    return str(json.loads(done.stdout)["status"]["token"])
+        return str(json.loads(done.stdout)["status"]["token"])
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.strip()
+    except OSError as error:
+        said = str(error)
+    except (ValueError, LookupError, TypeError):
+        said = "what it printed is no ExecCredential with a token"
+    raise UserError(
+        f"the kubeconfig's credential command failed: {said}",
+        where=command["command"],
+        fix="run the command by hand and correct what it says",
+    )
 
 
 def _own_token(options: Mapping[str, str], environment: Mapping[str, str]) -> str:

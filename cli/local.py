@@ -13,6 +13,7 @@ from cli.account_tricks import EnvironmentOption, drift, faults, journal
 from cli.errors import UserError
 from cli.exits import Exit
 from cli.leftovers import leftovers, print_leftovers
+from cli.local_kubectl import PASSED_ON, kubeconfig_of, kubectl
 from local.cluster.environment import LocalEnvironment
 from local.cluster.status import Status
 from local.paths import StatePaths
@@ -29,6 +30,7 @@ app = typer.Typer(
     help="The simulated cloud and its control plane on this machine: one directory, nothing outside it.",
 )
 app.command(context_settings=_HELP)(journal)
+app.command(context_settings=PASSED_ON)(kubectl)
 app.add_typer(faults, name="faults")
 app.add_typer(drift, name="drift")
 
@@ -134,7 +136,7 @@ def _print_status(found: Status) -> None:
 
 @app.command(context_settings=_HELP)
 def logs(
-    name: Annotated[str | None, typer.Argument(help="Part of a log's path; lists all logs when left out.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Part of a log's name; lists all logs when left out.")] = None,
     *,
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, help="How many lines from the end.")] = 50,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on printing what is added.")] = False,
@@ -150,7 +152,7 @@ def logs(
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
     root = StatePaths.of(env).root
     found = sorted(root.rglob("*.log"), key=lambda path: path.stat().st_mtime)
-    matching = [path for path in found if name is None or name in str(path.relative_to(root))]
+    matching = [path for path in found if name is None or name in _shown(path, root)]
     if not matching:
         known = ", ".join(sorted({path.stem for path in found}))
         raise UserError(
@@ -158,9 +160,14 @@ def logs(
         )
     if name is None:
         for path in matching:
-            terminal.output().print(f"{path.relative_to(root)}  {path.stat().st_size:,} bytes", soft_wrap=True)
+            terminal.output().print(f"{_shown(path, root)}  {path.stat().st_size:,} bytes", soft_wrap=True)
         return
     _tail(matching[-1], lines, follow=follow)
+
+
+def _shown(path: Path, root: Path) -> str:
+    """A log as ``slipway local status`` calls its process: CLUSTER/PROCESS."""
+    return "/".join(part for part in path.relative_to(root).with_suffix("").parts if part not in {"clusters", "logs"})
 
 
 def _tail(path: Path, lines: int, *, follow: bool) -> None:
@@ -199,18 +206,6 @@ def kubeconfig(
 
     \b
     Example:
-      slipway local kubeconfig > /tmp/local.json && kubectl --kubeconfig /tmp/local.json get nodes
+      eval "$(slipway local env)" && slipway local kubeconfig > local.json && kubectl --kubeconfig local.json get nodes
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
-    with open_account(env) as store:
-        names = [item.id for item in store.find("eks:Cluster")]
-    if cluster is None and len(names) == 1:
-        cluster = names[0]
-    if cluster not in names:
-        raise UserError(
-            "which cluster?" if cluster is None and names else "there is no such cluster",
-            value=cluster or "",
-            allowed=", ".join(names) or "none: run `slipway up` first",
-            fix="name one of them",
-            status=Exit.USAGE,
-        )
-    terminal.output().print(LocalEnvironment(env).kubeconfig(cluster), markup=False, soft_wrap=True)
+    terminal.output().print(kubeconfig_of(env, cluster), markup=False, soft_wrap=True)

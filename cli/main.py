@@ -24,6 +24,7 @@ VERBS: Final = {
     "rehearse": ("cli.rehearse", "Play an environment's life through on a simulated account, with faults."),
     "destroy": ("cli.destroy", "Delete everything that the environment made, and check that nothing is left."),
     "status": ("cli.status", "Say what is ready: nodes, accelerators, volumes, training runs."),
+    "train": ("cli.train", "Submit training runs to an environment, watch them, stop them."),
     "recover": ("cli.recover", "Put a stack right after a crash: lock, pending operations, orphans."),
     "kube-token": ("cli.kube_token", "Print a Kubernetes credential; kubeconfigs call this by themselves."),
     "local": ("cli.local", "The simulated cloud and its control plane on this machine."),

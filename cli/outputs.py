@@ -29,6 +29,7 @@ class PoolExport(_Export):
     gpu_resource: str | None = None
     fabric_resources: Mapping[str, int] = {}
     node_selector: Mapping[str, str] = {}
+    profile: Mapping[str, Any] = {}
 
     @property
     def gpus(self) -> int:
@@ -65,7 +66,7 @@ class StorageExport(_Export):
 
 
 class TrainingExport(_Export):
-    """A training run and its Job."""
+    """A training run and the Job or TrainJob (``runner``) that it is."""
 
     name: str
     run: str
@@ -74,6 +75,21 @@ class TrainingExport(_Export):
     nodes: int
     gpus: int
     queue: str | None = None
+    runner: str = "job"
+    processes: int = 0
+    checkpoints: str | None = None
+
+
+class QueueExport(_Export):
+    """One team's queue: its own nodes by pool, and the most that it may borrow."""
+
+    team: str
+    cluster_queue: str
+    local_queue: str
+    cohort: str | None = None
+    weight: int = 1
+    nodes: Mapping[str, int] = {}
+    borrowing: Mapping[str, int] = {}
 
 
 class InferenceExport(_Export):
@@ -96,6 +112,7 @@ class StackOutputs(_Export):
     region: str
     clusters: tuple[ClusterExport, ...] = ()
     storage: tuple[StorageExport, ...] = ()
+    queues: tuple[QueueExport, ...] = ()
     training: tuple[TrainingExport, ...] = ()
     inference: tuple[InferenceExport, ...] = ()
     data_lake: Mapping[str, Any] | None = None

@@ -1,5 +1,6 @@
 """How a plan is told: to people as a tree and tables, to scripts as JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
@@ -23,6 +24,7 @@ def to_json(plan: Plan, outputs: StackOutputs, *, stack: str, simulated: bool) -
         "simulated": simulated,
         "clusters": [cluster.model_dump(exclude={"kubeconfig"}) for cluster in outputs.clusters],
         "storage": [item.model_dump() for item in outputs.storage],
+        "queues": [item.model_dump() for item in outputs.queues],
         "training": [item.model_dump() for item in outputs.training],
         "inference": [item.model_dump() for item in outputs.inference],
         "subnets": [
@@ -52,6 +54,7 @@ def print_plan(plan: Plan, outputs: StackOutputs, console: Console, *, full: boo
         _pools(outputs),
         _addresses(plan),
         _storage(outputs),
+        _queues(outputs),
         _runs(outputs),
         _services(outputs),
         _addons(plan),
@@ -123,6 +126,17 @@ def _storage(outputs: StackOutputs) -> Table:
         claim = f"{item.namespace}/{item.claim}" if item.claim else "-"
         made.add_row(item.name, item.kind, f"{item.capacity_gib:,} GiB", item.zone or "-", claim)
     return made
+
+
+def _queues(outputs: StackOutputs) -> Table:
+    made = table("team", "own nodes", "may borrow", "weight", title="queues")
+    for item in outputs.queues:
+        made.add_row(item.team, _by_pool(item.nodes), _by_pool(item.borrowing), str(item.weight))
+    return made
+
+
+def _by_pool(nodes: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {pool}" for pool, count in nodes.items() if count) or "-"
 
 
 def _runs(outputs: StackOutputs) -> Table:

@@ -1,22 +1,23 @@
 """Is it ready, and if not, why: pure functions from what a stack exports and what its API server shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cli.inference import InferenceState, inference_state
-from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport, TrainingExport
+from cli.kube_objects import events_of, find
+from cli.outputs import ClusterExport, PoolExport, StackOutputs, StorageExport
+from cli.queues import QueueState, queue_state
 from cli.terminal import counted
+from cli.training import RunView, TrainingState, submitted_runs, training_state
 
 Json = Mapping[str, Any]
-_TOLD_EVENTS: Final = 2
 _EFA: Final = "vpc.amazonaws.com/efa"
 _PLUGINS: Final = {
     "nvidia.com/gpu": "the NVIDIA device plugin",
     "aws.amazon.com/neuron": "the Neuron device plugin",
     _EFA: "the EFA device plugin",
 }
-FINISHED: Final = frozenset({"Complete", "Failed"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +27,27 @@ class ClusterView:
     nodes: Sequence[Json] = ()
     claims: Sequence[Json] = ()
     jobs: Sequence[Json] = ()
+    trainjobs: Sequence[Json] = ()
+    workloads: Sequence[Json] = ()
     services: Sequence[Json] = ()
+    queues: Sequence[Json] = ()
     pods: Sequence[Json] = ()
     events: Sequence[Json] = ()
+    logs: Mapping[tuple[str, str], str] = field(default_factory=dict)
     problem: str = ""
+
+    @property
+    def runs(self) -> RunView:
+        """What training runs are judged by."""
+        return RunView(
+            jobs=self.jobs,
+            trainjobs=self.trainjobs,
+            workloads=self.workloads,
+            pods=self.pods,
+            events=self.events,
+            logs=self.logs,
+            problem=self.problem,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,24 +107,6 @@ class StorageState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainingState:
-    """A training run and where it stands."""
-
-    name: str
-    run: str
-    namespace: str
-    phase: str
-    nodes: int
-    gpus: int
-    reasons: Sequence[str] = ()
-
-    @property
-    def ready(self) -> bool:
-        """Running or done."""
-        return self.phase in {"Running", "Complete"}
-
-
-@dataclass(frozen=True, kw_only=True)
 class EnvironmentState:
     """Everything that ``status`` tells."""
 
@@ -114,6 +114,7 @@ class EnvironmentState:
     simulated: bool
     clusters: Sequence[ClusterState] = ()
     storage: Sequence[StorageState] = ()
+    queues: Sequence[QueueState] = ()
     training: Sequence[TrainingState] = ()
     inference: Sequence[InferenceState] = ()
 
@@ -122,8 +123,14 @@ class EnvironmentState:
         """Whether nothing is missing."""
         parts: list[bool] = [item.ready for item in self.clusters]
         parts += [item.ready for item in self.storage]
+        parts += [item.ready for item in self.queues]
         parts += [item.ready for item in self.inference]
-        return all([*parts, *(item.ready for item in self.training)])
+        return all([*parts, *(item.ready for item in self.stack_runs)])
+
+    @property
+    def stack_runs(self) -> list[TrainingState]:
+        """The runs that the settings name; a person's own runs decide nothing about the environment."""
+        return [item for item in self.training if not item.submitted]
 
     @property
     def reasons(self) -> list[str]:
@@ -133,7 +140,8 @@ class EnvironmentState:
             f"pool {pool.name}: {reason}" for item in self.clusters for pool in item.pools for reason in pool.reasons
         ]
         told += [f"storage {item.name}: {reason}" for item in self.storage for reason in item.reasons]
-        told += [f"training {item.name}: {reason}" for item in self.training for reason in item.reasons]
+        told += [f"queue {item.team}: {reason}" for item in self.queues for reason in item.reasons]
+        told += [f"training {item.name}: {reason}" for item in self.stack_runs for reason in item.reasons]
         return told + [f"inference {item.name}: {reason}" for item in self.inference for reason in item.reasons]
 
 
@@ -147,7 +155,11 @@ def assess(outputs: StackOutputs, views: Mapping[str, ClusterView], *, simulated
         simulated=simulated,
         clusters=clusters,
         storage=[_storage(item, view) for item in outputs.storage],
-        training=[_training(item, view) for item in outputs.training],
+        queues=[queue_state(item, view.queues, view.problem) for item in outputs.queues],
+        training=[
+            *(training_state(item, view.runs) for item in outputs.training),
+            *(training_state(item, view.runs, submitted=True) for item in submitted_runs(view.runs)),
+        ],
         inference=[inference_state(item, view.services, view.pods, view.problem) for item in outputs.inference],
     )
 
@@ -208,13 +220,13 @@ def _storage(export: StorageExport, view: ClusterView) -> StorageState:
         return _storage_state(export, "Available", ())
     if view.problem:
         return _storage_state(export, "Unknown", ())
-    claim = _find(view.claims, export.namespace, export.claim)
+    claim = find(view.claims, export.namespace, export.claim)
     if claim is None:
         return _storage_state(export, "Missing", (f"claim {export.namespace}/{export.claim} does not exist",))
     phase = str(claim.get("status", {}).get("phase", "Pending"))
     if phase == "Bound":
         return _storage_state(export, phase, ())
-    told = _events_of(view, "PersistentVolumeClaim", export.namespace, export.claim)
+    told = events_of(view.events, "PersistentVolumeClaim", export.namespace, export.claim)
     return _storage_state(export, phase, (f"claim {export.claim} is {phase}", *told))
 
 
@@ -228,80 +240,6 @@ def _storage_state(export: StorageExport, phase: str, reasons: Sequence[str]) ->
         phase=phase,
         reasons=reasons,
     )
-
-
-def _training(export: TrainingExport, view: ClusterView) -> TrainingState:
-    job = _find(view.jobs, export.namespace, export.job)
-    phase = "Unknown" if view.problem else job_phase(job, export.nodes)
-    reasons: list[str] = []
-    if phase == "Missing":
-        reasons = [f"Job {export.namespace}/{export.job} does not exist"]
-    elif phase == "Failed" and job is not None:
-        reasons = [_condition_text(job, "Failed")]
-    elif phase == "Pending":
-        reasons = waiting_reasons(export, view)
-    return TrainingState(
-        name=export.name,
-        run=export.run,
-        namespace=export.namespace,
-        phase=phase,
-        nodes=export.nodes,
-        gpus=export.gpus,
-        reasons=reasons,
-    )
-
-
-def job_phase(job: Json | None, nodes: int) -> str:
-    """The phase of a run from the conditions and counts of its Job (batch/v1 JobStatus)."""
-    if job is None:
-        return "Missing"
-    status = job.get("status", {})
-    conditions = {item["type"] for item in status.get("conditions", []) if item.get("status") == "True"}
-    for phase, condition in (("Complete", "Complete"), ("Failed", "Failed"), ("Suspended", "Suspended")):
-        if condition in conditions:
-            return phase
-    if int(status.get("ready", 0) or 0) + int(status.get("succeeded", 0) or 0) >= nodes:
-        return "Running"
-    return "Pending"
-
-
-def waiting_reasons(run: TrainingExport, view: ClusterView) -> list[str]:
-    """Why the pods of a run do not run, in the scheduler's and the kubelet's own words, each once."""
-    pods = [pod for pod in view.pods if _job_of(pod) == run.job and _namespace(pod) == run.namespace]
-    started = sum(1 for pod in pods if pod.get("status", {}).get("phase") in {"Running", "Succeeded"})
-    told: dict[str, int] = {}
-    for pod in pods:
-        if pod.get("status", {}).get("phase") in {"Running", "Succeeded"}:
-            continue
-        for text in _events_of(view, "Pod", run.namespace, str(pod["metadata"]["name"])) or _scheduling(pod):
-            told[text] = told.get(text, 0) + 1
-    head = f"{started} of {run.nodes} pods run"
-    return [head, *(f"{counted(count, 'pod')}: {text}" for text, count in list(told.items())[:_TOLD_EVENTS])]
-
-
-def _scheduling(pod: Json) -> list[str]:
-    return [
-        f"{item.get('reason', '')}: {item['message']}"
-        for item in pod.get("status", {}).get("conditions", [])
-        if item.get("type") == "PodScheduled" and item.get("status") == "False" and item.get("message")
-    ]
-
-
-def _events_of(view: ClusterView, kind: str, namespace: str | None, name: str) -> list[str]:
-    """The latest warnings about one object, newest first, each reason once."""
-    about = [
-        event
-        for event in view.events
-        if event.get("type") == "Warning"
-        and event.get("involvedObject", {}).get("kind") == kind
-        and event.get("involvedObject", {}).get("name") == name
-        and (namespace is None or _namespace(event) == namespace)
-    ]
-    about.sort(key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), reverse=True)
-    told: dict[str, str] = {}
-    for event in about:
-        told.setdefault(str(event.get("reason", "")), str(event.get("message", "")))
-    return [f"{reason}: {message}" for reason, message in list(told.items())[:_TOLD_EVENTS]]
 
 
 def node_ready(node: Json) -> bool:
@@ -323,23 +261,3 @@ def _has_labels(node: Json, wanted: Mapping[str, str]) -> bool:
 def _names(nodes: Sequence[Json], without: Sequence[Json]) -> str:
     names = [str(node["metadata"]["name"]) for node in nodes if node not in without]
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")  # noqa: PLR2004 (a line's worth)
-
-
-def _find(items: Sequence[Json], namespace: str | None, name: str) -> Json | None:
-    return next((item for item in items if item["metadata"]["name"] == name and _namespace(item) == namespace), None)
-
-
-def _namespace(item: Json) -> str | None:
-    namespace = item["metadata"].get("namespace")
-    return None if namespace is None else str(namespace)
-
-
-def _job_of(pod: Json) -> str:
-    return str(pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name", ""))
-
-
-def _condition_text(job: Json, kind: str) -> str:
-    for item in job.get("status", {}).get("conditions", []):
-        if item["type"] == kind:
-            return f"{item.get('reason', kind)}: {item.get('message', '')}"
-    return kind

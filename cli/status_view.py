@@ -1,12 +1,16 @@
 """How a state is told: to people as tables, to scripts as JSON."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 
+from cli.queues import queues_table
 from cli.readiness import ClusterState, EnvironmentState
 from cli.terminal import table
+from cli.training import TrainingState
 
 
 def to_json(state: EnvironmentState) -> dict[str, Any]:
@@ -29,17 +33,8 @@ def to_json(state: EnvironmentState) -> dict[str, Any]:
             }
             for item in state.storage
         ],
-        "training": [
-            {
-                "name": item.name,
-                "run": item.run,
-                "namespace": item.namespace,
-                "phase": item.phase,
-                "nodes": item.nodes,
-                "gpus": item.gpus,
-            }
-            for item in state.training
-        ],
+        "queues": [item.to_json() for item in state.queues],
+        "training": [item.to_json() for item in state.training],
         "inference": [item.to_json() for item in state.inference],
     }
 
@@ -107,11 +102,10 @@ def tables(state: EnvironmentState) -> Group:
             size = f"{volume.capacity_gib:,} GiB"
             storage.add_row(volume.name, volume.kind, size, volume.claim or "-", volume.phase, _mark(volume.ready))
         parts.append(storage)
+    if state.queues:
+        parts.append(queues_table(state.queues))
     if state.training:
-        runs = table("run", "namespace", "nodes", "GPUs", "phase", "", title="training")
-        for run in state.training:
-            runs.add_row(run.run, run.namespace, str(run.nodes), str(run.gpus), run.phase, _mark(run.ready))
-        parts.append(runs)
+        parts.append(runs_table(state.training))
     if state.inference:
         services = table("service", "namespace", "replicas", "accelerators", "URL", "", title="inference")
         for service in state.inference:
@@ -125,6 +119,22 @@ def tables(state: EnvironmentState) -> Group:
             )
         parts.append(services)
     return Group(*parts)
+
+
+def runs_table(runs: Sequence[TrainingState]) -> Table:
+    """Training runs; those that a person submitted are marked."""
+    made = table("run", "namespace", "size", "phase", "step", "", title="training")
+    for run in runs:
+        size = f"{run.nodes} x {max(1, run.processes // max(1, run.nodes))}"
+        made.add_row(
+            f"{run.run} (submitted)" if run.submitted else run.run,
+            run.namespace,
+            f"{size}, {run.gpus} GPUs" if run.gpus else f"{size}, no GPU",
+            run.phase,
+            run.progress.text if run.progress else "-",
+            _mark(run.ready),
+        )
+    return made
 
 
 def _mark(ready: bool) -> Text:  # noqa: FBT001 (a cell's one value)

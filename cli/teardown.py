@@ -16,7 +16,11 @@ from cli.events import short_type, urn_name
 _KUBERNETES: Final = "kubernetes:"
 _PROVIDER: Final = "pulumi:providers:kubernetes"
 _CLUSTER: Final = "aws:eks/cluster:Cluster"
-_WORKLOADS: Final = ("batch/", "apps/", "jobset.", "kubeflow.", "serving.kserve.io/", "core/v1:Pod")
+_WORKLOADS: Final = (
+    *("batch/", "apps/", "jobset.", "kubeflow.", "serving.kserve.io/", "core/v1:Pod"),
+    # Not the ClusterTrainingRuntimes that they use: those are the platform's, and go with the operator.
+    *("trainer.kubeflow.org/v1alpha1:TrainJob", "trainer.kubeflow.org/v1alpha1:TrainingRuntime"),
+)
 _CLAIMS: Final = (
     "core/v1:Service",
     "core/v1:PersistentVolumeClaim",

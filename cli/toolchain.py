@@ -6,16 +6,17 @@ import typer
 
 from cli import terminal
 from cli.exits import Exit
-from local.toolchain.report import list_tools
+from local.toolchain.report import environment_status, list_tools
 from local.toolchain.toolchain import clean as remove
 from local.toolchain.toolchain import ensure
+from local.toolchain.workloads import environment
 
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="The executables behind the local environment: the Pulumi engine and a Kubernetes control plane.",
+    help="What the local environment runs: the engine, a control plane, controllers, and Python for the workloads.",
 )
 _HELP = {"help_option_names": ["-h", "--help"]}
 _MEGABYTE = 1_000_000
@@ -30,7 +31,7 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON docu
       slipway toolchain list
       slipway toolchain list --json | jq '.tools[] | select(.ready | not).name'
     """  # noqa: D301 (\\b is Typer's mark for text that is not wrapped)
-    tools = list_tools()
+    tools = [*list_tools(), environment_status()]
     if as_json:
         terminal.print_json(
             {"ready": all(tool.ready for tool in tools), "tools": [tool.model_dump() for tool in tools]}
@@ -50,7 +51,9 @@ def list_(*, as_json: Annotated[bool, typer.Option("--json", help="One JSON docu
 
 @app.command(context_settings=_HELP)
 def build() -> None:
-    """Make what is missing: download it where that is possible, else build it with Go (25 minutes on two cores, once).
+    """Make what is missing: download it where that is possible, else build it with Go (30 minutes on two cores, once).
+
+    The Python environment of the workloads is made with uv from uv.lock (6 GB of disk).
 
     An interrupted build goes on where it was; two builds at once wait for each other.
 
@@ -61,6 +64,7 @@ def build() -> None:
     console = terminal.messages()
     toolchain = ensure(console=console)
     console.print(f"the toolchain is complete: {terminal.counted(len(toolchain.tools), 'executable')}")
+    console.print(f"Python for the workloads: {environment()}", soft_wrap=True)
 
 
 @app.command(context_settings=_HELP)

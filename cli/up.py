@@ -18,7 +18,7 @@ from cli.status_view import print_state
 from cli.update import run_update
 
 _REAL_TIMEOUT_SECONDS: Final = 1800
-_SIMULATED_TIMEOUT_SECONDS: Final = 180
+_SIMULATED_TIMEOUT_SECONDS: Final = 600
 
 
 def up(
@@ -26,7 +26,7 @@ def up(
     *,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing a real account.")] = False,
     timeout: Annotated[
-        int | None, typer.Option(min=1, help="Seconds to wait for readiness [180 simulated, 1800 real].")
+        int | None, typer.Option(min=1, help="Seconds to wait for readiness [600 simulated, 1800 real].")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is ready.")] = True,
     refresh: Annotated[
@@ -80,7 +80,7 @@ def _follow(stack: Stack, engine: Engine, timeout: int | None, console: Console)
         lambda: look(outputs, engine.environment, simulated=stack.simulated),
         console,
         timeout_seconds=limit,
-        # Nothing is computed in a simulation: its runs end by themselves within seconds.
+        # Runs of a simulation end by themselves: at once, or after the minute that the small real one trains.
         until_complete=stack.simulated,
     )
     print_state(state, terminal.output())

@@ -5,8 +5,9 @@ settings decide (names, counts, instance types) stays a plain value, so that pre
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import pulumi
 
@@ -53,6 +54,21 @@ class FabricProfile:
     taints: Sequence[Taint] = ()
     topology_label_keys: Sequence[str] = ()
     """Node labels from the widest to the narrowest topology level."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data with the fields' own names, for a stack's exports."""
+        found: dict[str, Any] = {**asdict(self), "accelerator": str(self.accelerator)}
+        return {**found, "taints": [asdict(taint) for taint in self.taints]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "FabricProfile":
+        """The profile that ``to_json`` wrote.
+
+        Raises:
+            TypeError, KeyError, ValueError: another version wrote it.
+        """
+        kind, taints = AcceleratorKind(data["accelerator"]), tuple(Taint(**taint) for taint in data["taints"])
+        return cls(**{**data, "accelerator": kind, "taints": taints})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,8 +19,11 @@ TOKENS = MappingProxyType(
         "components.kubernetes.kserve.KServe": "slipway:kubernetes:KServe",
         "components.kubernetes.lustre_volume.LustreVolume": "slipway:kubernetes:LustreVolume",
         "components.kubernetes.namespaces.TeamNamespace": "slipway:kubernetes:TeamNamespace",
+        "components.kubernetes.queueing.Queueing": "slipway:kubernetes:Queueing",
         "components.kubernetes.service_accounts.BoundServiceAccount": "slipway:kubernetes:BoundServiceAccount",
         "components.kubernetes.team_directories.TeamDirectories": "slipway:kubernetes:TeamDirectories",
+        "components.kubernetes.team_queue.TeamQueue": "slipway:kubernetes:TeamQueue",
+        "components.kubernetes.training_operator.TrainingOperator": "slipway:kubernetes:TrainingOperator",
         "workloads.deploy.TrainingRun": "slipway:workloads:TrainingRun",
         "workloads.serve.InferenceService": "slipway:workloads:InferenceService",
     }

@@ -35,6 +35,30 @@ KSERVE_WEIGHTED_CANARY = (0, 21)
 """First release whose Standard mode splits traffic by weight. 0.20.0 accepts ``spec.canary`` and only makes its
 Deployment: the weights (kserve#5912) and the readiness gate (kserve#5984) came after its tag."""
 
+KUEUE = "0.19.2"
+"""Kueue: CRDs and manager move together."""
+
+KUEUE_V1BETA2 = (0, 16)
+"""First release that stores ``kueue.x-k8s.io/v1beta2``, whose field names the kit writes (``cohortName``); its
+configuration has ``fairSharing`` without ``enable``, and it leaves jobs in namespaces outside its selector alone
+(ManagedJobsNamespaceSelectorAlwaysRespected, from 0.15; changelogs of 0.15 and 0.16)."""
+
+JOBSET = "0.12.0"
+"""JobSet: the release that Trainer 2.3 is built against (its chart's dependency)."""
+
+TRAINER = "2.3.0"
+"""Kubeflow Trainer: CRDs and manager move together; its API is still v1alpha1, so manifests follow the pin."""
+
+TRAINER_API = "trainer.kubeflow.org/v1alpha1"
+"""Group and version of TrainJobs and their runtimes."""
+
+KUEUE_API = "kueue.x-k8s.io/v1beta2"
+"""Group and version of queues and workloads."""
+
+TRAINER_RUNTIME_PATCHES = (2, 2)
+"""First release of Kubeflow Trainer whose TrainJobs have ``runtimePatches``. 2.1 called them ``podTemplateOverrides``,
+in another shape, and had ``elasticPolicy`` (kubeflow/trainer CHANGELOG, v2.2.0): the kit writes the newer form only."""
+
 
 def release_of(version: str) -> tuple[int, int]:
     """(major, minor) of a version such as ``0.20.0``, for gates like the one above."""
@@ -88,6 +112,27 @@ CHARTS = MappingProxyType(
                 )
                 for name in ("kserve-crd", "kserve-resources", "kserve-runtime-configs")
             ),
+            # renovate: datasource=docker depName=registry.k8s.io/kueue/charts/kueue
+            Chart(
+                name="kueue",
+                version=KUEUE,
+                repository="oci://registry.k8s.io/kueue/charts",
+                source="charts/ of the Go module sigs.k8s.io/kueue v0.19.2, read 2026-11-21",
+            ),
+            # renovate: datasource=docker depName=registry.k8s.io/jobset/charts/jobset
+            Chart(
+                name="jobset",
+                version=JOBSET,
+                repository="oci://registry.k8s.io/jobset/charts",
+                source="charts/ of the Go module sigs.k8s.io/jobset v0.12.0, read 2026-11-21",
+            ),
+            # renovate: datasource=docker depName=ghcr.io/kubeflow/charts/kubeflow-trainer
+            Chart(
+                name="kubeflow-trainer",
+                version=TRAINER,
+                repository="oci://ghcr.io/kubeflow/charts",
+                source="charts/ of the Go module github.com/kubeflow/trainer/v2 v2.3.0, read 2026-11-21",
+            ),
         )
     }
 )
@@ -99,6 +144,8 @@ IMAGES = MappingProxyType(
         "pytorch": "pytorch/pytorch:2.13.0-cuda13.0-cudnn9-runtime",
         # renovate: datasource=docker depName=busybox
         "shell": "busybox:1.37.0",
+        # Built from this repository: `make images`.
+        "trainer": "slipway/trainer:0.1.0",
     }
 )
 """Images by purpose; the PyTorch tag is the one of kubeflow/trainer v2.3.0's runtime (2026-08-21), busybox's the

@@ -164,10 +164,15 @@ def containers(pod: Part, *, initial: bool = True) -> tuple[Part, ...]:
     return (*found, model) if model.body else found
 
 
+def is_accelerator(resource: str) -> bool:
+    """Whether an extended resource is an accelerator, or a slice of one."""
+    return bool(_ACCELERATORS.fullmatch(resource))
+
+
 def accelerators(container: Part) -> dict[str, int]:
     """Accelerator resources that a container is limited to, by resource name."""
     limits = container.part("resources.limits")
-    return {name: count for name in limits.body if _ACCELERATORS.fullmatch(name) and (count := amount(limits, name))}
+    return {name: count for name in limits.body if is_accelerator(name) and (count := amount(limits, name))}
 
 
 def accelerator_count(pod: Part) -> int:
@@ -190,13 +195,41 @@ def amount(part: Part, name: str) -> int:
     return int(found[1]) * _SUFFIXES.get(found[2], 0) if found else 0
 
 
+def train_job(resource: Resource) -> Part:
+    """A TrainJob as the Job that it becomes, as far as it says so itself; the rest is its runtime's.
+
+    Raises:
+        UndecidedError: part of it is unknown.
+    """
+    body = whole(resource)
+    trainer = body.part("spec.trainer")
+    container = {name: trainer.get(name) for name in ("image", "command", "args", "env")}
+    merged: dict[str, Json] = {}
+    for patch in body.parts("spec.runtimePatches"):
+        for job in patch.parts("trainingRuntimeSpec.template.spec.replicatedJobs"):
+            pod = job.part("template.spec.template.spec")
+            merged.update(pod.body)
+            for one in pod.parts("containers"):
+                container.update(one.body)
+    container |= {"name": "node", "resources": trainer.mapping("resourcesPerNode")}
+    nodes = trainer.number("numNodes") or 1
+    spec: dict[str, Json] = {
+        "parallelism": nodes,
+        "completions": nodes,
+        "activeDeadlineSeconds": body.get("spec.activeDeadlineSeconds"),
+        "template": {"spec": {**merged, "containers": [container]}},
+    }
+    return Part(spec, "spec")
+
+
 def gangs(resource: Resource) -> Iterator[tuple[Part, Part]]:
-    """The pod templates of a Job or JobSet that use accelerators, each with the spec of the Job that it belongs to."""
+    """The pod templates of a run that use accelerators, each with the spec of the Job that it belongs to."""
     body = whole(resource)
     several = resource.type == JOB_SET
-    jobs = (
-        [item.part("template.spec") for item in body.parts("spec.replicatedJobs")] if several else [body.part("spec")]
-    )
+    if several:
+        jobs = [item.part("template.spec") for item in body.parts("spec.replicatedJobs")]
+    else:
+        jobs = [train_job(resource) if resource.type == TRAIN_JOB else body.part("spec")]
     for job in jobs:
         pod = job.part("template.spec")
         if accelerator_count(pod):

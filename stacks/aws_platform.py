@@ -23,7 +23,7 @@ from components.outputs import ClusterOutputs, NetworkOutputs, PoolOutputs, Stor
 from components.tags import TTL, stack_tags
 from stacks.aws_identities import model_identities
 from stacks.places import AwsPlace
-from stacks.pool_rules import is_accelerated, starting_nodes
+from stacks.pool_rules import is_accelerated, starting_nodes, takes_everybody
 from stacks.sections import CapacityBlock, LustreStorage, Pool, PublicAccess, Reservation, Spot, TunnelAccess
 from stacks.settings import Settings
 from stacks.storage_rules import lustre_shape
@@ -76,7 +76,7 @@ def aws_platform(settings: Settings, place: AwsPlace) -> Platform:
     marks = {key: value for key, value in tags.items() if key != TTL}
     pools = {pool.name: _pool(pool, cluster, network, marks, opts) for pool in settings.pools}
     # Add-ons run on nodes that no taint repels; accelerated pools may still be waiting for capacity.
-    plain = [pools[pool.name] for pool in settings.pools if not is_accelerated(pool)]
+    plain = [pools[pool.name] for pool in settings.pools if takes_everybody(pool)]
     addons = ClusterAddons(
         f"{settings.cluster.name}-addons",
         ClusterAddonsArgs(cluster=cluster, pools=plain, addon_versions=settings.cluster.addon_versions),
@@ -180,6 +180,8 @@ def _pool(
             zones=pool.zones,
             spot=isinstance(pool.capacity, Spot),
             root_volume_gib=pool.disk_gib,
+            labels=pool.labels,
+            dedicated=pool.dedicated,
             node_repair=pool.node_repair,
             ami_release=pool.ami_release,
             tags=tags,
@@ -202,6 +204,8 @@ def _pool(
         block=_block(capacity) if isinstance(capacity, CapacityBlock) else None,
         placement_group=pool.placement_group,
         root_volume_gib=pool.disk_gib,
+        labels=pool.labels,
+        dedicated=pool.dedicated,
         node_repair=pool.node_repair,
         ami_release=pool.ami_release,
         delete_before_replace=pool.replacement != "createFirst",

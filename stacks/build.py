@@ -26,9 +26,12 @@ from stacks.exports import (
 )
 from stacks.inference import Inference, RuntimeServing
 from stacks.places import AwsPlace
+from stacks.queues import Queues, queued, queues, team_queues, training_operator, waits
+from stacks.queues import exports as queue_exports
 from stacks.runs import inference_spec, models_account, pool_of, pulled, training_spec
-from stacks.sections import PublicAccess, Registry, Team, Training, TunnelAccess
+from stacks.sections import PublicAccess, Registry, Team, TunnelAccess
 from stacks.settings import Settings
+from stacks.training import Training
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.serve import InferenceService, InferenceServiceArgs
 
@@ -52,7 +55,12 @@ def build(settings: Settings) -> Exports:
     plugins = DevicePlugins(
         "device-plugins", DevicePluginsArgs(pools=pools, charts_mirror=settings.charts.mirror), opts
     )
-    namespaces = {team.name: _namespace(team, settings, pools, opts) for team in settings.teams}
+    operator = training_operator(settings, platform.dns, pools, opts)
+    queueing = queues(settings, pools, [platform.dns, *waits(operator)], opts)
+    # What is left in a namespace ends through these, so they outlive it.
+    before = [*(pool.ready for pool in pools), *waits(operator), *waits(queueing)]
+    namespaces = {team.name: _namespace(team, settings, before, opts) for team in settings.teams}
+    waiting = team_queues(queueing, {name: item.ready for name, item in namespaces.items()}, opts)
     claims = {
         (team.name, storage): _volume(team.name, storage, platform, namespaces[team.name].namespace, opts)
         for team in settings.teams
@@ -66,6 +74,7 @@ def build(settings: Settings) -> Exports:
     runs = []
     for run in settings.training:
         ready = [platform.dns, plugins.ready, namespaces[run.team].ready]
+        ready += [*waits(waiting.get(run.team)), *(waits(operator) if run.runner == "trainer" else ())]
         if run.storage is not None:
             ready += [claims[run.team, run.storage], directories[run.storage]]
         runs.append(_training(run, settings, platform, ready, opts))
@@ -77,11 +86,11 @@ def build(settings: Settings) -> Exports:
             ready = [platform.dns, plugins.ready, namespaces[service.team].ready, kserve.ready]
             ready += [bound for key, bound in accounts.items() if key == (service.team, models_account(service))]
             services.append(_inference(service, settings, platform, ready, opts))
-    return _exports(settings, platform, runs, services)
+    return _exports(settings, platform, queueing, runs, services)
 
 
 def _namespace(
-    team: Team, settings: Settings, pools: Sequence[PoolOutputs], opts: pulumi.ResourceOptions
+    team: Team, settings: Settings, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> TeamNamespace:
     args = TeamNamespaceArgs(
         namespace=team.name,
@@ -90,7 +99,7 @@ def _namespace(
         memory_gib=team.memory_gib,
         kubernetes_version=settings.cluster.version,
         pull_credentials=_pull_credentials(settings.registry),
-        ready=[pool.ready for pool in pools],
+        ready=ready,
     )
     return TeamNamespace(team.name, args, opts)
 
@@ -132,7 +141,7 @@ def _directories(storage: str, settings: Settings, platform: Platform, opts: pul
 def _training(
     run: Training, settings: Settings, platform: Platform, ready: Sequence[Waitable], opts: pulumi.ResourceOptions
 ) -> TrainingExport:
-    spec = training_spec(run, pool_of(run, settings.pools), settings.registry)
+    spec = training_spec(queued(run, settings), pool_of(run, settings.pools), settings.registry)
     TrainingRun(spec.run, TrainingRunArgs(spec=spec, pool=platform.pools[run.pool], ready=ready), opts)
     return TrainingExport(
         name=spec.name,
@@ -142,6 +151,9 @@ def _training(
         nodes=spec.nodes,
         gpus=spec.accelerators,
         queue=spec.queue,
+        runner=str(spec.runner),
+        processes=spec.world_size,
+        checkpoints=spec.checkpoint_directory,
     )
 
 
@@ -199,7 +211,11 @@ def _inference(
 
 
 def _exports(
-    settings: Settings, platform: Platform, runs: Sequence[TrainingExport], services: Sequence[InferenceExport]
+    settings: Settings,
+    platform: Platform,
+    queueing: Queues | None,
+    runs: Sequence[TrainingExport],
+    services: Sequence[InferenceExport],
 ) -> Exports:
     cluster = platform.cluster
     lake = platform.data_lake
@@ -219,6 +235,7 @@ def _exports(
             )
         ],
         storage=_storage(settings, platform),
+        queues=queue_exports(settings, queueing),
         training=runs,
         inference=services,
         dataLake={"name": lake.name, "bucket": lake.bucket, "uri": lake.uri} if lake else None,
@@ -247,6 +264,7 @@ def _pool(pool: PoolOutputs) -> PoolExport:
         gpuResource=profile.accelerator_resource,
         fabricResources=dict(profile.fabric_resources),
         nodeSelector=dict(profile.node_selector),
+        profile=profile.to_json(),
     )
 
 

@@ -4,7 +4,7 @@ Keys are camelCase, as everywhere in Pulumi's outputs. Nothing here is a secret.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import pulumi
 
@@ -30,6 +30,8 @@ class PoolExport(TypedDict):
     gpuResource: str | None
     fabricResources: Mapping[str, int]
     nodeSelector: Mapping[str, str]
+    profile: Mapping[str, Any]
+    """The ``FabricProfile``, for runs that are submitted without a program."""
 
 
 class ClusterExport(TypedDict):
@@ -57,7 +59,7 @@ class StorageExport(TypedDict):
 
 
 class TrainingExport(TypedDict):
-    """One run; ``gpus`` are those of the whole run."""
+    """One run; ``gpus`` and ``processes`` are those of the whole run, ``runner`` is job or trainer."""
 
     name: str
     run: str
@@ -66,6 +68,21 @@ class TrainingExport(TypedDict):
     nodes: int
     gpus: int
     queue: str | None
+    runner: str
+    processes: int
+    checkpoints: str | None
+
+
+class QueueExport(TypedDict):
+    """One team's queue; ``nodes`` are its own by pool, ``borrowing`` the most that it may borrow."""
+
+    team: str
+    clusterQueue: str
+    localQueue: str
+    cohort: str | None
+    weight: int
+    nodes: Mapping[str, int]
+    borrowing: Mapping[str, int]
 
 
 class InferenceExport(TypedDict):
@@ -96,6 +113,7 @@ class Exports(TypedDict):
     region: str
     clusters: Sequence[ClusterExport]
     storage: Sequence[StorageExport]
+    queues: Sequence[QueueExport]
     training: Sequence[TrainingExport]
     inference: Sequence[InferenceExport]
     dataLake: DataLakeExport | None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components import accelerators
-from components.kubernetes.kserve_runtimes import RUNTIME_NAMES
+from components.kubernetes.kserve_runtimes import MODEL_FORMATS, RUNTIME_NAMES
 from stacks.inference import RuntimeServing
 from stacks.problems import Problem, near
 from stacks.rules import Report, rule
@@ -63,6 +63,42 @@ def _runtimes_are_known(settings: "Settings", report: Report) -> Iterator[Proble
                 what="the platform installs no serving runtime of this name",
                 allowed=", ".join(sorted(RUNTIME_NAMES)),
                 fix=f"did you mean {guess}?" if guess else "choose one of those, or bring a container",
+            )
+
+
+@rule("inference-model-format", SECTION)
+def _runtimes_serve_the_format(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, service in enumerate(settings.inference):
+        if not isinstance(service.server, RuntimeServing) or service.server.runtime not in MODEL_FORMATS:
+            continue
+        formats = MODEL_FORMATS[service.server.runtime]
+        if service.server.model_format not in formats:
+            yield report.problem(
+                SECTION,
+                number,
+                "server",
+                "modelFormat",
+                value=service.server.model_format,
+                what=f"{service.server.runtime} serves no model of this format: KServe would make no pod",
+                allowed=", ".join(formats),
+                fix="name the model's format, or another runtime",
+            )
+
+
+@rule("inference-model-image", SECTION)
+def _models_are_no_images(settings: "Settings", report: Report) -> Iterator[Problem]:
+    for number, service in enumerate(settings.inference):
+        if service.model.uri.startswith("oci://"):
+            # KServe v0.20.0, pkg/utils/storage.go: modelcar and modelcar-init have no security context of their own.
+            yield report.problem(
+                SECTION,
+                number,
+                "model",
+                "uri",
+                value=service.model.uri,
+                what="KServe runs a model image in containers that the Pod Security of team namespaces refuses",
+                allowed="lake://, s3://, gs://, hf://, pvc://, https://",
+                fix="copy the model into the data lake, or into an image of your own (server: {kind: container})",
             )
 
 

@@ -32,6 +32,11 @@ def is_accelerated(pool: Pool) -> bool:
     return accelerators.instance(pool.instance_type).accelerator_kind is not AcceleratorKind.NONE
 
 
+def takes_everybody(pool: Pool) -> bool:
+    """Whether pods that name no pool may run on the pool's nodes: nothing repels them."""
+    return not is_accelerated(pool) and not pool.dedicated
+
+
 def starting_nodes(pool: Pool) -> int:
     """With how many nodes the pool is made; from then on its owner decides."""
     return pool.nodes if pool.scaling.owner == "settings" else pool.scaling.min_nodes
@@ -175,14 +180,14 @@ def _cpu_pools_are_plain(settings: "Settings", report: Report) -> Iterator[Probl
 @rule("system-pool-needed", "pools")
 def _somewhere_for_addons(settings: "Settings", report: Report) -> Iterator[Problem]:
     if not any(
-        starting_nodes(pool) and not is_accelerated(pool) and not isinstance(pool.capacity, Spot)
+        starting_nodes(pool) and takes_everybody(pool) and not isinstance(pool.capacity, Spot)
         for pool in settings.pools
     ):
         yield report.problem(
             "pools",
             value=[pool.name for pool in settings.pools],
-            what="no pool takes the cluster's own pods: accelerated pools repel them and spot nodes vanish",
-            allowed="one pool at least that has nodes from the start, no accelerators, and no spot capacity",
+            what="no pool takes the cluster's own pods: accelerated or dedicated pools repel them, spot nodes vanish",
+            allowed="one pool at least that has nodes from the start, no accelerators, is not dedicated, and not spot",
             fix="add a pool such as {name: system, instanceType: m7i.2xlarge, nodes: 2}",
         )
 

@@ -4,17 +4,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components import accelerators
+from components.aws.fabric import topology_labels
 from components.kubernetes.names import PULL_SECRET
+from workloads.parallelism import Parallelism, Schedule
 from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource, RuntimeServer
-from workloads.specs import ClaimMount, NodeShare, TrainingSpec
+from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, Topology, TrainingSpec
+from workloads.validation import Place
 
 if TYPE_CHECKING:
     from components.outputs import WorkloadIdentity
     from stacks.inference import Inference
-    from stacks.sections import Pool, Registry, Training
+    from stacks.sections import Pool, Registry, Team
+    from stacks.settings import Settings
+    from stacks.training import Training
 
 TEAM_MODELS = "models"
 """Service account of the team's model services, where the team's settings say what they may read."""
+HOST_LABEL = "kubernetes.io/hostname"
+"""The narrowest level of every topology."""
 SECONDS_PER_HOUR = 3600
 SECONDS_PER_MINUTE = 60
 
@@ -53,7 +60,47 @@ def training_spec(run: "Training", pool: "Pool", registry: "Registry") -> Traini
         max_restarts=run.max_restarts,
         pull_secret=PULL_SECRET if registry.credentials else None,
         queue=run.queue,
+        priority_class=run.priority,
+        runner=Runner(run.runner),
+        launcher=Launcher(run.launcher),
+        processes_per_node=_processes(run, instance.devices),
+        parallelism=_parallelism(run),
+        min_nodes=run.min_nodes,
+        topology=Topology(level=run.topology.level, required=run.topology.required) if run.topology else None,
     )
+
+
+def place_of(settings: "Settings", pool: "Pool", team: "Team") -> Place:
+    """Where a run of ``team`` on ``pool`` goes, as its spec is checked against."""
+    instance = accelerators.instance(pool.instance_type)
+    return Place(
+        pool=pool.name,
+        nodes=pool.nodes,
+        instance_type=pool.instance_type,
+        devices=instance.devices,
+        vcpus=instance.vcpus,
+        fabric=pool.fabric != "none",
+        levels=(*topology_labels(instance), HOST_LABEL),
+        team=team.name,
+        claims=team.storage,
+        gpus=team.gpus,
+        cpus=team.cpus,
+        memory_gib=team.memory_gib,
+        trainer=settings.training_operator is not None,
+        queues=settings.queueing is not None,
+    )
+
+
+def _processes(run: "Training", devices: int) -> int | None:
+    """None where each process has an accelerator: saying the same in two ways must not make two runs."""
+    return None if run.processes_per_node == (run.gpus_per_node or devices) else run.processes_per_node
+
+
+def _parallelism(run: "Training") -> Parallelism | None:
+    if run.parallelism is None:
+        return None
+    degrees = run.parallelism.model_dump()
+    return Parallelism(**{**degrees, "schedule": Schedule(degrees["schedule"])})
 
 
 def models_account(service: "Inference") -> str:

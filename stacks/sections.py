@@ -14,12 +14,9 @@ from stacks.fields import (
     AwsZone,
     CapacityReservationId,
     EncryptedText,
-    EnvironmentVariableName,
     Flag,
     Gib,
-    GpuCount,
     HttpUrl,
-    ImageReference,
     InstanceTypeName,
     KubernetesVersion,
     LogRetentionDays,
@@ -32,8 +29,10 @@ from stacks.fields import (
     UtcTime,
     Whole,
 )
+from stacks.labels import NodeLabels
 from stacks.model_access import ModelAccessList
 from stacks.problems import refusal
+from stacks.queueing import TeamQueue
 
 
 # --- how the API server is reached ---------------------------------------------------------------------------------
@@ -232,6 +231,10 @@ class Pool(Section):
     replacement: Literal["deleteFirst", "createFirst"] | None = None
     """What goes first when a change replaces the pool (instance type, zones, kind of capacity). Unset: ``deleteFirst``
     for accelerated pools, because quota and capacity seldom hold such a pool twice, and ``createFirst`` for others."""
+    labels: NodeLabels = Field(default_factory=dict)
+    """Kubernetes labels of the nodes, besides those that the cloud and the kit give them."""
+    dedicated: Flag = False
+    """Whether only pods that name the pool run on it: its nodes repel all others (a taint ``slipway.dev/pool``)."""
 
 
 # --- storage -------------------------------------------------------------------------------------------------------
@@ -296,6 +299,8 @@ class Team(Section):
     """File systems that the namespace gets a claim for."""
     model_access: ModelAccessList = ()
     """What the team's model services may read: they share one role of the cloud that allows just that."""
+    queue: TeamQueue = TeamQueue()
+    """The team's part of the pools; needs ``queueing``."""
 
     @model_validator(mode="after")
     def _namespace_is_free(self) -> "Team":
@@ -308,30 +313,6 @@ class Team(Section):
                 at=("name",),
             )
         return self
-
-
-class Training(Section):
-    """One distributed training run. A run is immutable: any change of it is a new run."""
-
-    name: Name
-    team: NamespaceName
-    pool: Name
-    nodes: NodeCount
-    gpus_per_node: GpuCount | None = None
-    """Unset: every GPU of a node."""
-    image: ImageReference
-    script: Annotated[str, Field(min_length=1, max_length=256)]
-    """Path of the Python file, inside the image, that every process runs."""
-    args: tuple[str, ...] = ()
-    environment: dict[EnvironmentVariableName, str] = Field(default_factory=dict)
-    storage: Name | None = None
-    """File system for data and checkpoints, mounted at ``mountPath``."""
-    mount_path: AbsolutePath = "/shared"
-    max_hours: Annotated[Whole, Field(ge=1, le=24 * 90)] = 24
-    """The run is ended after this time, however far it is."""
-    max_restarts: Annotated[Whole, Field(ge=0, le=100)] = 3
-    queue: Name | None = None
-    """Name of a queue that admits the run; nothing admits runs yet unless a queue controller is installed."""
 
 
 def _nothing_yet(value: Any) -> Any:

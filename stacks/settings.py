@@ -17,6 +17,7 @@ from stacks import (  # noqa: F401
     inference_rules,
     model_access_rules,
     pool_rules,
+    queue_rules,
     spending_rules,
     storage_rules,
     workload_rules,
@@ -37,6 +38,7 @@ from stacks.problems import (
     refusal,
     yaml_path,
 )
+from stacks.queueing import Queueing, TrainingOperator
 from stacks.rules import RULES
 from stacks.sections import (
     ENVIRONMENT_REFERENCE,
@@ -50,9 +52,9 @@ from stacks.sections import (
     StateBackend,
     Storage,
     Team,
-    Training,
 )
 from stacks.sources import Raw, from_engine, read_file
+from stacks.training import Training
 
 if TYPE_CHECKING:
     import pulumi
@@ -93,6 +95,8 @@ class Settings(Section):
     storage: tuple[Storage, ...] = ()
     data_lake: DataLake | None = None
     teams: tuple[Team, ...] = ()
+    queueing: Queueing | None = None
+    training_operator: TrainingOperator | None = None
     training: tuple[Training, ...] = ()
     inference: tuple[Inference, ...] = ()
     links: NothingYet = ()

@@ -15,9 +15,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def _toolchain_missing() -> str | None:
     from local.toolchain import Toolchain, ToolchainError
+    from local.toolchain.workloads import environment
 
     try:
         Toolchain.load()
+        environment()
     except ToolchainError as error:
         return str(error)
     return None

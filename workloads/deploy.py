@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components import tokens
-from components.ordering import after
+from components.ordering import after, ready
 from components.outputs import PoolOutputs
-from workloads.manifests.training import manifests
-from workloads.specs import TrainingSpec
+from workloads.manifests.runs import manifests
+from workloads.specs import Runner, TrainingSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,16 +21,17 @@ class TrainingRunArgs:
     spec: TrainingSpec
     pool: PoolOutputs
     ready: Sequence[pulumi.Output[str] | pulumi.Resource] = ()
-    """The namespace, its claims, the device plugins, the cluster's DNS."""
+    """The namespace, its claims, the device plugins, the cluster's DNS, and with Trainer its runtimes and queues."""
 
 
 class TrainingRun(pulumi.ComponentResource):
     """One immutable training run. Name the component after ``spec.run``, so that a changed spec is a new resource.
 
-    The Job is created once and then left to Kubernetes: its controller owns the spec from then on (selector, labels,
-    suspend), most of it cannot be changed, and a newer release of the kit must not replace a job that runs, or start
-    one again that has finished. So Pulumi ignores every change of it. A finished Job stays until its entry leaves the
-    settings; it has no time to live, and Pulumi without a refresh does not look whether it is still there.
+    The Job or TrainJob is created once and then left to Kubernetes: its controllers own the spec from then on
+    (selector, labels, suspend, Kueue's patches), most of it cannot be changed, and a newer release of the kit must not
+    replace a job that runs, or start one again that has finished. So Pulumi ignores every change of it. A finished run
+    stays until its entry leaves the settings; it has no time to live, and Pulumi without a refresh does not look
+    whether it is still there.
     """
 
     run: str
@@ -40,10 +41,11 @@ class TrainingRun(pulumi.ComponentResource):
         super().__init__(tokens.of(self), name, None, opts)
         objects = manifests(args.spec, args.pool.profile)
         first = pulumi.ResourceOptions(parent=self, depends_on=after(args.pool.ready, *args.ready))
-        peers = [
-            self._create_service(name, objects["service"], first),
-            self._create_policy(name, objects["policy"], first),
-        ]
+        peers = [self._create_policy(name, objects["policy"], first)]
+        if "service" in objects:
+            peers.append(self._create_service(name, objects["service"], first))
+        if "runtime" in objects:
+            peers.append(self._create_custom(f"{name}-runtime", objects["runtime"], first))
         self.run = args.spec.run
         self.job = self._create_job(name, objects["job"], args, peers)
         self.register_outputs({"run": self.run, "job": self.job})
@@ -68,10 +70,20 @@ class TrainingRun(pulumi.ComponentResource):
         self, name: str, manifest: dict[str, Any], args: TrainingRunArgs, peers: Sequence[pulumi.Resource]
     ) -> pulumi.Output[str]:
         waits = after(args.pool.ready, *args.ready, *peers)
-        job = k8s.batch.v1.Job(
-            f"{name}-job",
+        opts = pulumi.ResourceOptions(parent=self, depends_on=waits, ignore_changes=["spec", "metadata"])
+        if args.spec.runner is Runner.TRAINER:
+            return ready(pulumi.Output.from_input(args.spec.run), self._create_custom(f"{name}-job", manifest, opts))
+        job = k8s.batch.v1.Job(f"{name}-job", metadata=manifest["metadata"], spec=manifest["spec"], opts=opts)
+        return job.metadata.name
+
+    def _create_custom(
+        self, name: str, manifest: dict[str, Any], opts: pulumi.ResourceOptions
+    ) -> k8s.apiextensions.CustomResource:
+        return k8s.apiextensions.CustomResource(
+            name,
+            api_version=manifest["apiVersion"],
+            kind=manifest["kind"],
             metadata=manifest["metadata"],
             spec=manifest["spec"],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=waits, ignore_changes=["spec", "metadata"]),
+            opts=opts,
         )
-        return job.metadata.name

@@ -26,6 +26,7 @@ from components.aws.node_group import (
     create_node_role,
     instance_tags,
     metadata_options,
+    pool_taints,
     root_volume,
     shared_problems,
 )
@@ -69,6 +70,8 @@ class GpuNodePoolArgs:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Taint] | None = None
     """None taints the nodes with the accelerator's resource name."""
+    dedicated: bool = False
+    """Repels pods that do not name the pool, besides those that ask for no accelerator."""
     node_repair: bool = True
     ami_release: str | None = None
     """EKS's ``releaseVersion`` of the node image; None takes the newest when the pool is made."""
@@ -215,6 +218,7 @@ def _market(args: GpuNodePoolArgs) -> ec2.LaunchTemplateInstanceMarketOptionsArg
 
 
 def _spec(name: str, args: GpuNodePoolArgs, kind: InstanceType) -> GroupSpec:
+    taints = default_taints(kind) if args.taints is None else args.taints
     marks = {POOL_LABEL: name, ACCELERATOR_LABEL: label_value(kind.accelerator_model or "")}
     if kind.accelerator_kind is AcceleratorKind.NVIDIA:
         marks[GPU_PRESENT_LABEL] = "true"
@@ -229,7 +233,7 @@ def _spec(name: str, args: GpuNodePoolArgs, kind: InstanceType) -> GroupSpec:
         capacity_type=args.capacity,
         scaling_owner=args.scaling_owner,
         labels={**args.labels, **marks},
-        taints=default_taints(kind) if args.taints is None else args.taints,
+        taints=pool_taints(name, taints, dedicated=args.dedicated),
         node_repair=args.node_repair,
         ami_release=args.ami_release,
         delete_first=args.delete_before_replace,

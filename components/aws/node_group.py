@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 from pulumi_aws import ec2, eks
 
+from components import node_labels
 from components.accelerators import InstanceType
 from components.aws.capacity import CapacityType, ScalingOwner
 from components.aws.documents import trust_document
@@ -47,6 +48,12 @@ class GroupSpec:
     """Whether a replacement deletes the old group before it makes the new one."""
     instance_type_in_template: bool
     """Accelerated pools keep the type beside the interfaces that fit it; EKS demands so for capacity blocks."""
+
+
+def pool_taints(name: str, taints: Sequence[Taint], *, dedicated: bool) -> tuple[Taint, ...]:
+    """``taints``, and for a dedicated pool one that only pods of this very pool tolerate."""
+    own = Taint(key=POOL_LABEL, value=name, effect="NoSchedule")
+    return (*taints, own) if dedicated else tuple(taints)
 
 
 def ami_type(instance: InstanceType) -> str:
@@ -165,11 +172,7 @@ def shared_problems(
         for taint in taints
         if taint.effect not in EFFECTS
     ]
-    problems += [
-        f"label {key!r} belongs to Kubernetes, EKS or this kit: choose a prefix of your own"
-        for key in labels
-        if key.split("/")[0].endswith(("kubernetes.io", "k8s.io", "eks.amazonaws.com", "slipway.dev"))
-    ]
+    problems += node_labels.problems(labels)
     if not MIN_ROOT_GIB <= root_volume_gib <= MAX_ROOT_GIB:
         problems.append(
             f"root_volume_gib {root_volume_gib} is out of range: {MIN_ROOT_GIB} (image and logs) to {MAX_ROOT_GIB} "

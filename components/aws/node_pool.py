@@ -16,6 +16,7 @@ from components.aws.node_group import (
     create_node_role,
     instance_tags,
     metadata_options,
+    pool_taints,
     root_volume,
     shared_problems,
 )
@@ -43,6 +44,8 @@ class NodePoolArgs:
     root_volume_gib: int = 100
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: Sequence[Taint] = ()
+    dedicated: bool = False
+    """Repels pods that do not name the pool."""
     node_repair: bool = True
     ami_release: str | None = None
     """EKS's ``releaseVersion`` of the node image; None takes the newest when the pool is made."""
@@ -97,7 +100,7 @@ def _spec(name: str, args: NodePoolArgs) -> GroupSpec:
         capacity_type=CapacityType.SPOT if args.spot else CapacityType.ON_DEMAND,
         scaling_owner=args.scaling_owner,
         labels={**args.labels, POOL_LABEL: name},
-        taints=args.taints,
+        taints=pool_taints(name, args.taints, dedicated=args.dedicated),
         node_repair=args.node_repair,
         ami_release=args.ami_release,
         # Pods of the cluster move over: machines without accelerators are there for both groups.

@@ -12,6 +12,14 @@ RUNTIME_NAMES = MappingProxyType(
 
 Runtimes whose image the chart does not pin (``vllm/vllm-openai:latest``) are left out.
 """
+MODEL_FORMATS = MappingProxyType(
+    {
+        "kserve-huggingfaceserver": ("huggingface",),
+        "kserve-tritonserver": ("onnx", "pytorch", "tensorflow", "tensorrt", "triton"),
+    }
+)
+"""Name of the ClusterServingRuntime -> ``supportedModelFormats``; KServe makes no pod for any other (kserve v0.20.0,
+config/runtimes)."""
 ALL_KEYS = (
     "autogluonserver",
     "huggingfaceserver",

@@ -5,6 +5,7 @@ The server writes 8192Gi as 8Ti. A declaration that spells it otherwise looks ch
 
 _SUFFIXES = ("Mi", "Gi", "Ti", "Pi")
 _STEP = 1024
+_THOUSAND = 1000
 
 
 def mebibytes(amount: int) -> str:
@@ -19,3 +20,12 @@ def mebibytes(amount: int) -> str:
 def gibibytes(amount: int) -> str:
     """``amount`` GiB, likewise."""
     return mebibytes(amount * _STEP)
+
+
+def decimal(amount: int) -> str:
+    """A count of whole things: the server writes 2000 as 2k, and leaves 1536 alone."""
+    for suffix in ("", "k", "M", "G"):
+        if amount == 0 or amount % _THOUSAND:
+            return f"{amount}{suffix}" if amount else "0"
+        amount //= _THOUSAND
+    return f"{amount}T"

@@ -8,6 +8,7 @@ from local.cloud.store import SqliteStore
 from local.cluster.addon_manifests import ADDONS
 from local.cluster.cloud_facts import ADDON
 from local.cluster.kube import Document, Kube, object_path
+from local.cluster.process_node.network.addresses import name_server_of
 
 _LOG = logging.getLogger(__name__)
 _ANNOTATION = "simulation.slipway.dev/addon"
@@ -16,10 +17,11 @@ _ANNOTATION = "simulation.slipway.dev/addon"
 class Addons:
     """Reconciles the add-ons of one cluster."""
 
-    def __init__(self, store: SqliteStore, cluster: str, kube: Kube) -> None:
+    def __init__(self, store: SqliteStore, cluster: str, kube: Kube, service_cidr: str) -> None:
         self._store = store
         self._cluster = cluster
         self._kube = kube
+        self._name_server = name_server_of(service_cidr)
         self._applied: dict[str, str] = {}
         """Add-on name -> what was applied for it (version and configuration)."""
 
@@ -42,6 +44,9 @@ class Addons:
         if self._applied.get(name) == wanted:
             return
         for document in ADDONS[name]():
+            if document["kind"] == "Service":
+                # The cluster's DNS, whose address nodes know without asking.
+                document["spec"]["clusterIP"] = self._name_server
             annotations = {_ANNOTATION: f"{name} {addon.body.get('addonVersion') or ''}".strip()}
             document["metadata"]["annotations"] = annotations
             await self._kube.apply(document)

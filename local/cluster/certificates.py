@@ -15,7 +15,7 @@ from local.cluster.files import write_private
 
 _LIFETIME = dt.timedelta(days=3650)
 _SKEW = dt.timedelta(hours=1)
-_SERVICE_ACCOUNT_KEY_BITS = 2048
+_RSA_BITS = 2048
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,21 @@ class Pair:
 
 
 class Authority:
-    """A certificate authority kept in ``directory``; made on first use, read again later."""
+    """A certificate authority kept in ``directory``; made on first use, read again later.
 
-    def __init__(self, directory: Path, name: str) -> None:
+    With ``rotated`` it has the form that controllers ask of it which renew their certificates by themselves (module
+    open-policy-agent/cert-controller): an RSA key in PKCS #1, and a certificate that is valid for its own name.
+    """
+
+    def __init__(self, directory: Path, name: str, *, rotated: bool = False) -> None:
         self._directory = directory
         self.pair = Pair(directory / "ca.crt", directory / "ca.key")
         if not (self.pair.certificate.exists() and self.pair.key.exists()):
-            _make_authority(self.pair, name)
+            _make_authority(self.pair, name, rotated=rotated)
         self._certificate = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
         key = serialization.load_pem_private_key(self.pair.key.read_bytes(), password=None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{self.pair.key} is not an elliptic-curve key: remove the directory {directory}")
+        if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+            raise TypeError(f"{self.pair.key} is no elliptic-curve or RSA key: remove the directory {directory}")
         self._key = key
 
     @property
@@ -55,6 +59,10 @@ class Authority:
     def client(self, file_name: str, user: str, groups: Sequence[str] = ()) -> Pair:
         """A client certificate: Kubernetes reads the common name as the user, organizations as groups."""
         return self._issue(file_name, user, groups, ())
+
+    def node(self, file_name: str, node: str, hosts: Sequence[str]) -> Pair:
+        """A kubelet's certificate, client and server in one; its user is one that the Node authorizer knows."""
+        return self._issue(file_name, f"system:node:{node}", ("system:nodes",), hosts)
 
     def _issue(self, file_name: str, common_name: str, groups: Sequence[str], hosts: Sequence[str]) -> Pair:
         pair = Pair(self._directory / f"{file_name}.crt", self._directory / f"{file_name}.key")
@@ -79,7 +87,7 @@ def service_account_keys(directory: Path) -> Pair:
     """The key pair that signs service-account tokens; ``certificate`` is the public key (PEM)."""
     pair = Pair(directory / "service-accounts.pub", directory / "service-accounts.key")
     if not (pair.certificate.exists() and pair.key.exists()):
-        key = rsa.generate_private_key(public_exponent=65537, key_size=_SERVICE_ACCOUNT_KEY_BITS)
+        key = _rsa_key()
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -88,8 +96,8 @@ def service_account_keys(directory: Path) -> Pair:
     return pair
 
 
-def _make_authority(pair: Pair, name: str) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
+def _make_authority(pair: Pair, name: str, *, rotated: bool) -> None:
+    key = _rsa_key() if rotated else ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     builder = _builder(subject, subject, key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
@@ -104,12 +112,17 @@ def _make_authority(pair: Pair, name: str) -> None:
         encipher_only=False,
         decipher_only=False,
     )
-    certificate = builder.add_extension(usage, critical=True).sign(key, hashes.SHA256())
-    write_private(pair.key, _key_pem(key))
+    builder = builder.add_extension(usage, critical=True)
+    if rotated:
+        builder = builder.add_extension(x509.SubjectAlternativeName([_general(name)]), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    write_private(pair.key, _key_pem(key, traditional=rotated))
     write_private(pair.certificate, certificate.public_bytes(serialization.Encoding.PEM).decode())
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()
@@ -129,7 +142,10 @@ def _general(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+def _rsa_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=_RSA_BITS)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, *, traditional: bool = False) -> str:
+    form = serialization.PrivateFormat.TraditionalOpenSSL if traditional else serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()

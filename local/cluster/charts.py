@@ -7,13 +7,18 @@ that tests can check what a program passes.
 import hashlib
 import json
 import logging
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from components.versions import CHARTS
-from local.cluster import kserve_charts
 from local.cluster.http_server import HttpResponse
+from local.cluster.managers import training_charts
+from local.cluster.managers.kserve import KSERVE
+from local.cluster.managers.kserve_charts import CHARTS as KSERVE_CHARTS
+from local.cluster.managers.kserve_charts import kserve_chart
+from local.cluster.managers.module_charts import module_chart
 from local.cluster.stand_ins import StandIn, archive, controller, device_plugin
 from local.toolchain.errors import ToolchainError
 
@@ -21,6 +26,14 @@ _LOG = logging.getLogger(__name__)
 _CREATED = "2026-01-01T00:00:00Z"
 _OK, _NOT_FOUND, _UNAVAILABLE = 200, 404, 503
 _DEVICE_PLUGINS = frozenset({"nvidia-device-plugin", "aws-efa-k8s-device-plugin"})
+Pack = Callable[[str, Path], StandIn]
+"""Makes a stand-in of a version out of a module's sources."""
+
+ON_DEMAND: Final[Mapping[str, tuple[str, Pack]]] = {
+    **{name: (KSERVE.executable, partial(kserve_chart, name)) for name in KSERVE_CHARTS},
+    **{name: (chart.executable, partial(module_chart, chart)) for name, chart in training_charts.CHARTS.items()},
+}
+"""Charts that are packed from the sources of a manager: its executable, and how."""
 
 
 def stand_in(name: str, version: str) -> StandIn:
@@ -31,13 +44,13 @@ def stand_in(name: str, version: str) -> StandIn:
 class ChartMirror:
     """The repository's files by name: ``index.yaml`` and one archive per chart.
 
-    ``kserve_source`` finds the sources of KServe's Go module; it is asked when one of its charts is first fetched, so
-    that environments without inference never need them.
+    ``sources_of`` finds the sources of a manager's Go module; it is asked when one of its charts is first fetched, so
+    that environments without that manager never need them.
     """
 
-    def __init__(self, kserve_source: Callable[[], Path]) -> None:
-        self._kserve_source = kserve_source
-        charts = [stand_in(name, pin.version) for name, pin in CHARTS.items() if name not in kserve_charts.CHARTS]
+    def __init__(self, sources_of: Callable[[str], Path]) -> None:
+        self._sources_of = sources_of
+        charts = [stand_in(name, pin.version) for name, pin in CHARTS.items() if name not in ON_DEMAND]
         self.files: dict[str, bytes] = {}
         entries: dict[str, list[dict[str, object]]] = {}
         for chart in charts:
@@ -47,20 +60,20 @@ class ChartMirror:
             meta = json.loads(chart.files["Chart.yaml"])
             digest = hashlib.sha256(data).hexdigest()
             entries[chart.name] = [{**meta, "urls": [file], "created": _CREATED, "digest": digest}]
-        self._on_demand = {f"{name}-{CHARTS[name].version}.tgz": name for name in kserve_charts.CHARTS}
+        self._on_demand = {f"{name}-{CHARTS[name].version}.tgz": name for name in ON_DEMAND}
         for file, name in self._on_demand.items():
             # Without a digest, which would mean packing it now.
-            meta = kserve_charts.metadata(name, CHARTS[name].version)
-            entries[name] = [{**meta, "urls": [file], "created": _CREATED}]
+            entries[name] = [{**_metadata(name, CHARTS[name].version), "urls": [file], "created": _CREATED}]
         index = {"apiVersion": "v1", "entries": entries, "generated": _CREATED}
         self.files["index.yaml"] = json.dumps(index, indent=2).encode()
 
     def serve(self, name: str) -> HttpResponse:
         """The file ``name`` of the repository; may take seconds the first time."""
         if name in self._on_demand and name not in self.files:
+            chart = self._on_demand[name]
+            executable, pack = ON_DEMAND[chart]
             try:
-                chart = self._on_demand[name]
-                self.files[name] = archive(kserve_charts.kserve_chart(chart, CHARTS[chart].version, self._module))
+                self.files[name] = archive(pack(CHARTS[chart].version, self._sources_of(executable)))
             except (ToolchainError, OSError, ValueError) as error:
                 _LOG.warning("the chart mirror has no %s now: %s", name, error)
                 return HttpResponse(_UNAVAILABLE, f"{name} cannot be packed: {error}\n".encode())
@@ -71,6 +84,7 @@ class ChartMirror:
         kind = "application/gzip" if name.endswith(".tgz") else "application/yaml"
         return HttpResponse(_OK, data, kind)
 
-    @cached_property
-    def _module(self) -> Path:
-        return self._kserve_source()
+
+def _metadata(name: str, version: str) -> dict[str, str]:
+    """A chart's entry in the index."""
+    return {"apiVersion": "v2", "name": name, "version": version, "appVersion": version, "type": "application"}

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import ctypes
+import os
 import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from local.cluster.files import private_directory
@@ -19,6 +21,9 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _BACKOFF_SECONDS = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 _STABLE_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+SILENT_SECONDS = 120.0
+"""A kubelet's liveness probe gives up after about one minute; a busy laptop needs longer to start something."""
+_ALIVE_POLL_SECONDS = 5.0
 _LOG_LIMIT_BYTES = 20 << 20
 
 
@@ -36,6 +41,8 @@ class ChildSpec:
     cluster: str = ""
     prepare: Callable[[], Awaitable[None]] | None = None
     """Called before each start, also before one that follows a crash."""
+    alive: Callable[[], Awaitable[str]] | None = None
+    """Asks the process whether it is worth waiting for; one that is silent for ``SILENT_SECONDS`` is started again."""
 
 
 class Child:
@@ -113,18 +120,33 @@ class Child:
                 stderr=log,
                 env=dict(self.spec.environment),
                 cwd=self.spec.log.parent,
-                # One prctl call, loaded before the fork: it takes no lock.
-                preexec_fn=_end_with_supervisor,
+                # Two system calls, loaded before the fork: they take no lock.
+                preexec_fn=partial(_end_with_supervisor, os.getpid()),
                 process_group=0,
             )
         self.identity = ProcessIdentity.of(process.pid)
         self._changed()
+        watch = asyncio.create_task(self._end_when_silent())
         try:
             return await process.wait()
         finally:
+            watch.cancel()
             if process.returncode is None:
                 await self._end(process)
             self.identity = None
+
+    async def _end_when_silent(self) -> None:
+        """What a liveness probe is for: some programs wait for ever for what they did not get at their start."""
+        if self.spec.alive is None:
+            return
+        heard = time.monotonic()
+        while self.identity:
+            await asyncio.sleep(_ALIVE_POLL_SECONDS)
+            if not await self.spec.alive():
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENT_SECONDS and self.identity:
+                self.identity.signal(signal.SIGKILL)
+                return
 
     async def _end(self, process: asyncio.subprocess.Process) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -135,9 +157,12 @@ class Child:
                 return
 
 
-def _end_with_supervisor() -> None:
+def _end_with_supervisor(supervisor: int) -> None:
     if _LIBC is not None:
         _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    # It may have died before the kernel was asked.
+    if os.getppid() != supervisor:
+        os._exit(1)
 
 
 def _exit_words(code: int) -> str:

@@ -22,11 +22,15 @@ from local.cluster.cloud_facts import CLUSTER
 from local.cluster.control_plane import ClusterSettings, ControlPlane
 from local.cluster.front import Front, admitted
 from local.cluster.informer import Informer
-from local.cluster.kserve import KServe
 from local.cluster.kube import Kube, KubeError
+from local.cluster.layout import nodes_of
 from local.cluster.load_balancers import LoadBalancers, ServiceView, service_view
+from local.cluster.managers.managers import Managers
+from local.cluster.managers.releases import DeploymentView, deployment_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.process_node import cgroups
+from local.cluster.process_nodes import ProcessNodes
 from local.cluster.status import ClusterStatus
 from local.cluster.views import NodeView, PodView, node_view, pod_view
 from local.cluster.volumes import Volumes
@@ -54,13 +58,15 @@ class Inside:
             kube, "/api/v1/namespaces", lambda item: item["metadata"]["name"], wake
         )
         self.groups = NodeGroups(store, cluster, kube)
-        self.addons = Addons(store, cluster, kube)
+        self.addons = Addons(store, cluster, kube, plane.service_cidr)
         self.access = Access(store, cluster, kube)
         self.volumes = Volumes(store, kube)
-        self.kserve = KServe(plane, kube)
+        self.managers = Managers(plane, kube)
+        self.deployments: Informer[DeploymentView] = Informer(kube, "/apis/apps/v1/deployments", deployment_view, wake)
+        self.process_nodes = ProcessNodes(store, plane)
         self.services: Informer[ServiceView] = Informer(kube, "/api/v1/services", service_view, wake)
         self.load_balancers = LoadBalancers(store, cluster, kube)
-        self._informers = (self.nodes, self.pods, self.namespaces, self.services)
+        self._informers = (self.nodes, self.pods, self.namespaces, self.services, self.deployments)
         self._tasks = [asyncio.create_task(informer.run()) for informer in self._informers]
         self._access_lock = asyncio.Lock()
 
@@ -71,10 +77,11 @@ class Inside:
         await self.sync_access()
         await self.addons.reconcile()
         await self.groups.reconcile(ClusterView(self.nodes.items, self.pods.items))
+        await self.process_nodes.reconcile(self.nodes.items)
         await devices.reconcile(self.kube, self.nodes.items, self.pods.items, self.groups.machines)
         await self.volumes.reconcile(self.nodes.items, self.pods.items, self.groups.security_groups)
         await self.load_balancers.reconcile(self.services.items)
-        await self.kserve.reconcile(self.namespaces.items, self.pods.items.values())
+        await self.managers.reconcile(self.deployments.items.values(), self.pods.items.values())
 
     async def sync_access(self) -> None:
         """Bring the role bindings up to date; also before a token is accepted."""
@@ -249,6 +256,8 @@ class SimulatedCluster:
             await plane.stop()
 
     def _remove(self, item: CloudObject) -> None:
+        for node in nodes_of(self._directory).glob("*"):
+            cgroups.clear(node)
         shutil.rmtree(self._directory, ignore_errors=True)
         self._store.remove(CLUSTER, item.id)
         _LOG.info("cluster %s: deleted", self.name)

@@ -7,8 +7,8 @@ from local.cluster.certificates import Pair
 from local.cluster.ports import LOOPBACK
 from local.cluster.stages import NODE_ANNOTATION, NODE_ANNOTATION_VALUE
 
-POD_ADDRESSES = "100.64.0.0/10"
-"""Addresses of simulated pods: the shared range of RFC 6598, which no VPC of the kit uses."""
+POD_ADDRESSES = "100.64.0.0/11"
+"""Addresses of pods on KWOK nodes: the lower half of RFC 6598's shared range; pods of process nodes have the upper."""
 _GRACE_SECONDS = 150
 """A node is lost after more than one lease period (``stages.NODE_LEASE_SECONDS``)."""
 
@@ -22,6 +22,8 @@ class Credentials:
     server: Pair
     etcd_client: Pair
     service_accounts: Pair
+    kubelet_client: Pair
+    """With which the API server asks process nodes for logs and the like."""
     webhook: Path
     """Kubeconfig of the token webhook."""
     scheduler: Path
@@ -78,7 +80,7 @@ def api_server(settings: ControlPlaneSettings) -> list[str]:
         f"--etcd-keyfile={files.etcd_client.key}",
         f"--bind-address={LOOPBACK}",
         f"--advertise-address={LOOPBACK}",
-        # Pods here never connect to the `kubernetes` Service, and a loopback address is no valid endpoint of it.
+        # A loopback address is no valid endpoint of the `kubernetes` Service; the pods' network knows the way.
         "--endpoint-reconciler-type=none",
         f"--secure-port={settings.ports['api']}",
         f"--tls-cert-file={files.server.certificate}",
@@ -90,6 +92,11 @@ def api_server(settings: ControlPlaneSettings) -> list[str]:
         "--requestheader-username-headers=X-Remote-User",
         "--requestheader-group-headers=X-Remote-Group",
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+        f"--kubelet-certificate-authority={files.authority}",
+        f"--kubelet-client-certificate={files.kubelet_client.certificate}",
+        f"--kubelet-client-key={files.kubelet_client.key}",
+        # Process nodes answer on loopback and give that as their external address; the internal one is the instance's.
+        "--kubelet-preferred-address-types=ExternalIP,InternalIP,Hostname",
         f"--authentication-token-webhook-config-file={files.webhook}",
         "--authentication-token-webhook-version=v1",
         # Short, so that a removed access entry locks out within seconds.
@@ -122,9 +129,10 @@ def controller_manager(settings: ControlPlaneSettings) -> list[str]:
         f"--node-monitor-grace-period={_GRACE_SECONDS}s",
         # ttl writes an annotation for kubelets onto every node, again and again while a cluster grows.
         "--controllers=*,-ttl-controller",
-        # Enough for any small cluster at once; in a large one nodes get ready before their add-ons' pods crowd in.
-        "--kube-api-qps=30",
-        "--kube-api-burst=300",
+        # Of each controller. The Job controller asks three times per pod (create it, count its end, take its finalizer)
+        # and some times per Job: at 30 a second a thousand jobs of three pods each would take six minutes of waiting.
+        "--kube-api-qps=200",
+        "--kube-api-burst=400",
     ]
 
 

@@ -1,6 +1,7 @@
 """The control plane of one simulated cluster: five real processes with their own certificates, ports and logs."""
 
 import asyncio
+import ipaddress
 import json
 import logging
 import ssl
@@ -23,7 +24,16 @@ from local.cluster.stages import configuration
 from local.cluster.status import ProcessStatus
 
 _PORTS = ("etcd", "etcd-peer", "api", "scheduler", "controller-manager", "kwok")
-_SERVER_HOSTS = ("127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+_SERVER_HOSTS = (
+    "127.0.0.1",
+    "localhost",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+)
+KUBELET_CLIENT = "kube-apiserver-kubelet-client"
+"""The user that the API server is to kubelets; the name is kubeadm's."""
 _MASTERS = ("system:masters",)
 _POLL_SECONDS = 0.1
 _TUNING = {"GOGC": "200"}
@@ -63,6 +73,11 @@ class ControlPlane:
         self.kube: Kube | None = None
         self.authority_pem = ""
         self.server = ""
+
+    @property
+    def service_cidr(self) -> str:
+        """Addresses of Services."""
+        return self._settings.service_cidr
 
     @property
     def _record(self) -> Path:
@@ -106,6 +121,11 @@ class ControlPlane:
     async def processes(self) -> Sequence[ProcessStatus]:
         """The state of every process."""
         return await asyncio.gather(*(child.status() for child in self._children))
+
+    @property
+    def _service_address(self) -> str:
+        """ClusterIP of the Service ``kubernetes``: the API server takes the first of the range."""
+        return str(ipaddress.ip_network(self._settings.service_cidr)[1])
 
     def write_record(self) -> None:
         """Write down who runs, for whoever has to clean up after a killed supervisor."""
@@ -185,9 +205,10 @@ class ControlPlane:
         credentials = Credentials(
             authority=authority.pair.certificate,
             front_proxy_authority=Authority(files / "front-proxy", "front-proxy CA").pair.certificate,
-            server=authority.server("server", _SERVER_HOSTS),
+            server=authority.server("server", (*_SERVER_HOSTS, self._service_address)),
             etcd_client=authority.client("etcd-client", "kube-apiserver"),
             service_accounts=service_account_keys(files),
+            kubelet_client=authority.client("kubelet-client", KUBELET_CLIENT),
             webhook=self._webhook,
             scheduler=self._kubeconfig(authority, "scheduler", "system:kube-scheduler", "scheduler"),
             controller_manager=self._kubeconfig(

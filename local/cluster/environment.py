@@ -22,9 +22,10 @@ from local.cluster.executables import NAMES
 from local.cluster.files import private_directory, write_private
 from local.cluster.identity import ProcessIdentity, stop
 from local.cluster.kubeconfigs import exec_kubeconfig
-from local.cluster.layout import SupervisorFiles
+from local.cluster.layout import SupervisorFiles, nodes_of
 from local.cluster.locking import exclusive
 from local.cluster.ports import LOOPBACK, PortBook
+from local.cluster.process_node import cgroups
 from local.cluster.status import ProcessStatus, Status
 from local.paths import ACCOUNT_VARIABLE, CHARTS_VARIABLE, SIMULATED_ACCOUNT_ID, STATE_VARIABLE, StatePaths
 from local.toolchain.locate import find
@@ -111,6 +112,9 @@ class LocalEnvironment:
             survivors = stop([*children, *self._recorded_children()], grace_seconds=5.0)
             left = [f"process {identity.pid} does not end" for identity in dict.fromkeys(survivors)]
             left += self._objects_left()
+            for cluster in self.paths.clusters.glob("*"):
+                for node in nodes_of(cluster).glob("*"):
+                    cgroups.clear(node)
             shutil.rmtree(self.paths.root, ignore_errors=True)
             if self.paths.root.exists():
                 left.append(f"directory {self.paths.root} cannot be removed")

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
+from urllib.parse import quote
 
 import httpx2
 
@@ -19,11 +20,19 @@ T = TypeVar("T")
 class Informer(Generic[T]):
     """``items`` by "namespace/name" ("name" for kinds without a namespace)."""
 
-    def __init__(self, kube: Kube, path: str, project: Callable[[Document], T], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        kube: Kube,
+        path: str,
+        project: Callable[[Document], T],
+        changed: Callable[[], None],
+        field_selector: str = "",
+    ) -> None:
         self._kube = kube
         self._path = path
         self._project = project
         self._changed = changed
+        self._selector = field_selector
         self.items: dict[str, T] = {}
         self.synced = asyncio.Event()
 
@@ -37,7 +46,8 @@ class Informer(Generic[T]):
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _list(self) -> str:
-        answer = await self._kube.request("GET", self._path)
+        query = f"?fieldSelector={quote(self._selector)}" if self._selector else ""
+        answer = await self._kube.request("GET", self._path + query)
         self.items = {_key(item): self._project(item) for item in answer.get("items") or ()}
         self.synced.set()
         self._changed()
@@ -45,7 +55,7 @@ class Informer(Generic[T]):
 
     async def _follow(self, version: str) -> None:
         while True:
-            async for event in self._kube.watch(self._path, version):
+            async for event in self._kube.watch(self._path, version, self._selector):
                 item = event["object"]
                 if event["type"] == "ERROR":
                     raise KubeError(item.get("code", _GONE), item.get("reason", ""), item.get("message", ""))

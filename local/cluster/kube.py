@@ -127,13 +127,14 @@ class Kube:
         query = f"?fieldManager={manager}&force=true"
         return await self.request("PATCH", object_path(document) + query, document, _APPLY)
 
-    async def watch(self, path: str, resource_version: str) -> AsyncIterator[Document]:
+    async def watch(self, path: str, resource_version: str, field_selector: str = "") -> AsyncIterator[Document]:
         """Events of a collection from ``resource_version`` on, until the server ends the stream."""
         query: Mapping[str, str] = {
             "watch": "true",
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(_WATCH_SECONDS),
+            **({"fieldSelector": field_selector} if field_selector else {}),
         }
         timeout = httpx2.Timeout(30.0, read=_WATCH_SECONDS + 30.0)
         async with self._client.stream("GET", path, params=query, timeout=timeout) as response:

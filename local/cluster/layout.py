@@ -5,6 +5,11 @@ from pathlib import Path
 from local.paths import StatePaths
 
 
+def nodes_of(cluster_directory: Path) -> Path:
+    """Where the process nodes of a cluster keep their state, a directory each."""
+    return cluster_directory / "nodes"
+
+
 class SupervisorFiles:
     """Where the supervisor of one environment keeps what it needs."""
 

@@ -11,6 +11,10 @@ from local.cluster.stages import NODE_ANNOTATION, NODE_ANNOTATION_VALUE
 
 NODE_GROUP_LABEL = "eks.amazonaws.com/nodegroup"
 KUBELET_VERSION = "v1.36.3"
+NODE_LABEL = "simulation.slipway.dev/node"
+PROCESS = "process"
+"""Value of ``NODE_LABEL`` on node groups whose nodes run pods as processes; a harmless label on a real cluster."""
+ADDRESS_ANNOTATION = "alpha.kubernetes.io/provided-node-ip"
 TAINT_EFFECTS = {"NO_SCHEDULE": "NoSchedule", "NO_EXECUTE": "NoExecute", "PREFER_NO_SCHEDULE": "PreferNoSchedule"}
 """EKS's words for Kubernetes'."""
 _LEAF_NODES = 16
@@ -61,9 +65,9 @@ def node_object(facts: NodeFacts) -> Document:
             "name": facts.name,
             "labels": node_labels(facts),
             "annotations": {
-                NODE_ANNOTATION: NODE_ANNOTATION_VALUE,
+                **({} if is_process_node(facts.labels) else {NODE_ANNOTATION: NODE_ANNOTATION_VALUE}),
                 "simulation.slipway.dev/simulated": "true",
-                "alpha.kubernetes.io/provided-node-ip": facts.private_ip,
+                ADDRESS_ANNOTATION: facts.private_ip,
             },
         },
         "spec": {
@@ -92,6 +96,11 @@ def node_object(facts: NodeFacts) -> Document:
             },
         },
     }
+
+
+def is_process_node(labels: Mapping[str, str]) -> bool:
+    """Whether a node with these labels runs its pods as processes."""
+    return labels.get(NODE_LABEL) == PROCESS
 
 
 def node_labels(facts: NodeFacts) -> dict[str, str]:

@@ -31,10 +31,10 @@ from local.cluster.executables import executables
 from local.cluster.files import private_directory, write_private
 from local.cluster.http_server import HttpRequest, HttpResponse, HttpServer, json_response
 from local.cluster.identity import ProcessIdentity, resident_mib
-from local.cluster.kserve import kserve_sources
 from local.cluster.kubeconfigs import write_certificate_kubeconfig
 from local.cluster.layout import SupervisorFiles
 from local.cluster.locking import hold
+from local.cluster.managers.managers import sources_of
 from local.cluster.ports import LOOPBACK, PortBook
 from local.cluster.status import ProcessStatus, Status
 from local.cluster.tunnel import Tunnel
@@ -60,13 +60,13 @@ class Supervisor:
         self._stopping = asyncio.Event()
         self._ports = PortBook(self._files.ports).reserve("http", "webhook", "tunnel", "aws")
         self._tunnel = Tunnel(self._ports["tunnel"], self._inside)
-        self._charts = ChartMirror(kserve_sources)
+        self._charts = ChartMirror(sources_of)
         # A connection of its own: the reconciler learns of changes that other connections make.
         self._calls = SqliteStore(paths.account)
         self._aws = EndpointServer(self._calls, self._ports["aws"], Effects.SUPERVISOR)
 
     async def run(self) -> None:
-        """Serve and reconcile until told to stop; then end every process."""
+        """Serve and reconcile until told to stop, or until the state directory is gone; then end every process."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
@@ -100,9 +100,23 @@ class Supervisor:
         write_private(self._files.record, json.dumps(record))
         _LOG.info("supervisor %d serves %s", os.getpid(), record["url"])
 
+    def _is_recorded(self) -> bool:
+        try:
+            record = json.loads(self._files.record.read_text())
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError):
+            # Too many open files, for one, says nothing about it.
+            return True
+        return bool(record["pid"] == os.getpid())
+
     async def _reconcile(self, authority: Authority) -> None:
         version = -1
         while not self._stopping.is_set():
+            if not self._is_recorded():
+                # Nobody could find or end this process any more.
+                _LOG.warning("%s does not name this supervisor any more: it ends", self._files.record)
+                return
             try:
                 version = self._look(authority, version)
             except sqlite3.Error as error:

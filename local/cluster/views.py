@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from local.cluster.kube import Document
 from local.cluster.machines import DEVICE_RESOURCES
-from local.cluster.nodes import NODE_GROUP_LABEL
-from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
+from local.cluster.nodes import ADDRESS_ANNOTATION, NODE_GROUP_LABEL, is_process_node
+from local.cluster.stages import HOLD_ANNOTATION, VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,10 @@ class NodeView:
     uid: str
     devices: Mapping[str, str]
     """Extended resources in its capacity."""
+    process: bool = False
+    """An agent runs its pods as processes, instead of KWOK."""
+    address: str = ""
+    """Private address of the instance."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class PodView:
     """Label ``app``, by which the CSI driver's node plugin is known: it shares the other one with its controller."""
     claims: tuple[str, ...]
     mounted: bool
+    waits_for: str = ""
+    """The process of the supervisor that holds it; "" once that is ready, or if there is none."""
 
 
 def node_view(node: Document) -> NodeView:
@@ -54,6 +60,8 @@ def node_view(node: Document) -> NodeView:
         node_group=(meta.get("labels") or {}).get(NODE_GROUP_LABEL, ""),
         instance_id=provider.rpartition("/")[2],
         uid=meta.get("uid", ""),
+        process=is_process_node(meta.get("labels") or {}),
+        address=(meta.get("annotations") or {}).get(ADDRESS_ANNOTATION, ""),
         devices={name: capacity[name] for name in sorted(set(DEVICE_RESOURCES.values())) if name in capacity},
     )
 
@@ -80,4 +88,5 @@ def pod_view(pod: Document) -> PodView:
             volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume
         ),
         mounted=annotations.get(VOLUMES_ANNOTATION) == VOLUMES_MOUNTED,
+        waits_for=annotations.get(HOLD_ANNOTATION, ""),
     )

@@ -1,9 +1,6 @@
 """Volumes of simulated pods: registered drivers, mounts, and the refusals that a kubelet would report."""
 
-import datetime as dt
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from local.cloud.model import Account
@@ -11,19 +8,11 @@ from local.cluster.addon_manifests import FSX_DRIVER, FSX_NODE_APP
 from local.cluster.concurrency import for_each
 from local.cluster.kube import Document, Kube
 from local.cluster.lustre import mount_problem
+from local.cluster.pod_events import PodEvents
 from local.cluster.stages import VOLUMES_ANNOTATION, VOLUMES_MOUNTED
 from local.cluster.views import NodeView, PodView
 
-_REPEAT_SECONDS = 15.0
 _CSI_NODES = "/apis/storage.k8s.io/v1/csinodes"
-
-
-@dataclass(frozen=True)
-class FailedMount:
-    """A mount that did not work, in kubelet's words."""
-
-    pod: PodView
-    message: str
 
 
 class Volumes:
@@ -33,7 +22,7 @@ class Volumes:
         self._account = account
         self._kube = kube
         self._registered: dict[str, frozenset[str]] | None = None
-        self._reported: dict[tuple[str, str], tuple[float, int]] = {}
+        self._events = PodEvents(kube)
 
     async def reconcile(
         self,
@@ -80,7 +69,7 @@ class Volumes:
                 return
             problem = self._problem(volume, pod.node, security_groups)
             if problem:
-                await self._report(FailedMount(pod, problem))
+                await self._events.warn(pod, "FailedMount", problem)
                 return
         annotations = {"metadata": {"annotations": {VOLUMES_ANNOTATION: VOLUMES_MOUNTED}}}
         await self._kube.patch(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}", annotations)
@@ -103,41 +92,6 @@ class Volumes:
             )
         problem = mount_problem(self._account, source, security_groups)
         return f"{failed}rpc error: code = Internal desc = {problem}" if problem else ""
-
-    async def _report(self, failure: FailedMount) -> None:
-        """A Warning event, counted up while the problem lasts, as a kubelet does."""
-        pod = failure.pod
-        last, count = self._reported.get((pod.uid, failure.message), (0.0, 0))
-        if time.monotonic() - last < _REPEAT_SECONDS and count:
-            return
-        self._reported[pod.uid, failure.message] = (time.monotonic(), count + 1)
-        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        name = f"{pod.name}.{abs(hash((pod.uid, failure.message))):016x}"[:253]
-        path = f"/api/v1/namespaces/{pod.namespace}/events"
-        if count and await self._kube.patch(f"{path}/{name}", {"count": count + 1, "lastTimestamp": now}):
-            return
-        event: Document = {
-            "apiVersion": "v1",
-            "kind": "Event",
-            "metadata": {"name": name, "namespace": pod.namespace},
-            "involvedObject": {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "namespace": pod.namespace,
-                "name": pod.name,
-                "uid": pod.uid,
-            },
-            "reason": "FailedMount",
-            "message": failure.message,
-            "type": "Warning",
-            "count": count + 1,
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "source": {"component": "kubelet", "host": pod.node},
-            "reportingComponent": "kubelet",
-            "reportingInstance": pod.node,
-        }
-        await self._kube.create(path, event)
 
 
 def _waits(pod: PodView) -> bool:

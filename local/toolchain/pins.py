@@ -20,6 +20,12 @@ ETCD_VERSION: Final = "3.6.14"
 KWOK_VERSION: Final = "0.8.0"
 KSERVE_VERSION: Final = "0.20.0"
 KSERVE_MODULE: Final = "github.com/kserve/kserve"
+KUEUE_VERSION: Final = "0.19.2"
+KUEUE_MODULE: Final = "sigs.k8s.io/kueue"
+JOBSET_VERSION: Final = "0.12.0"
+JOBSET_MODULE: Final = "sigs.k8s.io/jobset"
+TRAINER_VERSION: Final = "2.3.0"
+TRAINER_MODULE: Final = "github.com/kubeflow/trainer/v2"
 
 BUILD_FLAGS: Final = (
     # One set for every module: a different flag would compile the standard library a second time.
@@ -118,17 +124,36 @@ _KUBE_LINK: Final = (
 )
 # One minor only: a controller manager newer than its API server is not supported, and each may come from elsewhere.
 _KUBE_ON_PATH: Final = PathRule(version_args=("--version",), minimum=(1, 36, 0), below=(1, 37, 0))
+# One minor to either side of the API server is supported: kubernetes.io/releases/version-skew-policy.
+_KUBECTL_ON_PATH: Final = PathRule(version_args=("version", "--client"), minimum=(1, 35, 0), below=(1, 38, 0))
 
 
-def _kubernetes(name: str, cpu_seconds: int) -> Executable:
+def _kubernetes(name: str, cpu_seconds: int, path_rule: PathRule = _KUBE_ON_PATH) -> Executable:
     return Executable(
         name=name,
         version=KUBERNETES_VERSION,
         package=f"k8s.io/kubernetes/cmd/{name}",
         cpu_seconds=cpu_seconds,
         link_variables=_KUBE_LINK,
-        path_rule=_KUBE_ON_PATH,
+        path_rule=path_rule,
     )
+
+
+def _controller(
+    module: str,
+    name: str,
+    package: str,
+    version: str,
+    *,
+    cpu_seconds: int,
+    disk: Disk,
+    link_variables: tuple[tuple[str, str], ...] = (),
+) -> GoModule:
+    """A module with one controller in it; none is looked for on PATH, where nobody keeps such programs."""
+    build = Executable(
+        name=name, version=version, package=package, cpu_seconds=cpu_seconds, link_variables=link_variables
+    )
+    return GoModule(name=module, builds=(build,), disk=disk, fetch_seconds=10)
 
 
 # The order is that of the build: the longest and most fragile first, so that the estimate is good early and trouble
@@ -196,8 +221,9 @@ MODULES: Final = (
             _kubernetes("kube-apiserver", 192),
             _kubernetes("kube-scheduler", 16),
             _kubernetes("kube-controller-manager", 40),
+            _kubernetes("kubectl", 46, _KUBECTL_ON_PATH),
         ),
-        disk=Disk(sources_mib=600, compiled_mib=2300, installed_mib=400),
+        disk=Disk(sources_mib=650, compiled_mib=2500, installed_mib=450),
         fetch_seconds=5,
     ),
     GoModule(
@@ -214,7 +240,35 @@ MODULES: Final = (
         disk=Disk(sources_mib=300, compiled_mib=500, installed_mib=120),
         fetch_seconds=3,
     ),
-    # Last: stacks without inference run without it. Its go.mod repeats the controller's own replacements.
+    # Last: the controllers that only some stacks use. Their go.mod repeat the requirements and replacements of the
+    # controllers' own; those of Kueue, JobSet and Trainer are raised to the newest that one of the three asks for (and
+    # k8s.io to the control plane's patch release), so that what they share is compiled once.
+    _controller(
+        "jobset",
+        "jobset-manager",
+        JOBSET_MODULE,
+        JOBSET_VERSION,
+        cpu_seconds=115,
+        link_variables=((f"{JOBSET_MODULE}/pkg/version.GitVersion", f"v{JOBSET_VERSION}"),),
+        disk=Disk(sources_mib=310, compiled_mib=900, installed_mib=80),
+    ),
+    _controller(
+        "trainer",
+        "trainer-manager",
+        f"{TRAINER_MODULE}/cmd/trainer-controller-manager",
+        TRAINER_VERSION,
+        cpu_seconds=15,
+        disk=Disk(sources_mib=120, compiled_mib=200, installed_mib=70),
+    ),
+    _controller(
+        "kueue",
+        "kueue-manager",
+        f"{KUEUE_MODULE}/cmd/kueue",
+        KUEUE_VERSION,
+        cpu_seconds=157,
+        link_variables=((f"{KUEUE_MODULE}/pkg/version.GitVersion", f"v{KUEUE_VERSION}"),),
+        disk=Disk(sources_mib=350, compiled_mib=1000, installed_mib=190),
+    ),
     GoModule(
         name="kserve",
         builds=(
@@ -224,8 +278,14 @@ MODULES: Final = (
                 package=f"{KSERVE_MODULE}/cmd/manager",
                 cpu_seconds=150,
             ),
+            Executable(
+                name="kserve-agent",
+                version=KSERVE_VERSION,
+                package=f"{KSERVE_MODULE}/cmd/agent",
+                cpu_seconds=20,
+            ),
         ),
-        disk=Disk(sources_mib=700, compiled_mib=900, installed_mib=160),
+        disk=Disk(sources_mib=730, compiled_mib=1000, installed_mib=240),
         fetch_seconds=12,
     ),
 )

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from rich.console import Console
 from rich.table import Table
 
+from local.toolchain import workloads
 from local.toolchain.locate import Origin, find
 from local.toolchain.make import Made
 from local.toolchain.pins import TOOLS
@@ -31,6 +32,20 @@ class ToolStatus(BaseModel):
 def list_tools() -> list[ToolStatus]:
     """Every executable of the toolchain in the order of the pins; looks, and makes nothing."""
     return [_status(name) for name in TOOLS]
+
+
+def environment_status() -> ToolStatus:
+    """The workloads' Python environment as one more line; its version is the key of its packages."""
+    prefix = workloads.location()
+    ready = workloads.is_whole(prefix)
+    return ToolStatus(
+        name="workloads-environment",
+        version=prefix.name.removeprefix(f"{workloads.NAME}-"),
+        origin="cache" if ready else None,
+        path=prefix / "bin" / "python" if ready else None,
+        size_bytes=None,
+        ready=ready,
+    )
 
 
 def _status(name: str) -> ToolStatus:

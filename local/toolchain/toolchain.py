@@ -9,6 +9,7 @@ from typing import Self
 
 from rich.console import Console
 
+from local.toolchain import workloads
 from local.toolchain.child import termination_interrupts
 from local.toolchain.errors import ToolMissingError
 from local.toolchain.install import remove_halves
@@ -17,6 +18,7 @@ from local.toolchain.locate import Located, find, pinned
 from local.toolchain.lock import exclusive
 from local.toolchain.make import make
 from local.toolchain.pins import KUBERNETES_PLUGIN, KUBERNETES_PLUGIN_VERSION, TOOLS
+from local.toolchain.progress import Progress, Step, clock
 from local.toolchain.report import print_summary
 
 
@@ -71,6 +73,8 @@ class Toolchain:
 def ensure(names: Iterable[str] | None = None, *, console: Console) -> Toolchain:
     """Returns the executables, all by default, after downloading or building what is missing.
 
+    All of it includes the workloads' Python environment (``local.toolchain.workloads``).
+
     Raises a ToolchainError with a hint. Ctrl-C and SIGTERM end the compilers and leave no half file; the next call
     goes on from Go's build cache.
     """
@@ -84,7 +88,27 @@ def ensure(names: Iterable[str] | None = None, *, console: Console) -> Toolchain
                 began = time.monotonic()
                 made = make(missing, console=console)
                 print_summary(made, console, seconds=time.monotonic() - began)
+    if names is None:
+        ensure_environment(console=console)
     return Toolchain.load(wanted)
+
+
+def ensure_environment(*, console: Console) -> Path:
+    """The prefix of the workloads' Python environment, made now when it is missing.
+
+    Raises:
+        local.toolchain.errors.ToolchainError: uv is missing, the disk is too small, or the packages cannot be had.
+    """
+    prefix = workloads.location()
+    if workloads.is_whole(prefix):
+        return prefix
+    with termination_interrupts(), exclusive(cache_root() / "lock", _waiter(console)):
+        if not workloads.is_whole(prefix):
+            step = Step("the workloads' Python environment (torch and others, gigabytes)", workloads.MAKE_SECONDS)
+            with Progress(console, [step]) as progress, progress.running(step):
+                workloads.make(tick=progress.tick)
+            console.print(f"the workloads' environment is complete after {clock(step.elapsed(0.0))}", highlight=False)
+    return prefix
 
 
 def clean(*, everything: bool = False) -> list[Path]:
@@ -96,7 +120,7 @@ def clean(*, everything: bool = False) -> list[Path]:
     if not root.exists():
         return []
     with exclusive(root / "lock", lambda _holder: None):
-        kept = set() if everything else current_directories() | {logs_directory()}
+        kept = set() if everything else current_directories() | {logs_directory(), workloads.location()}
         removed = sorted(path for path in root.iterdir() if path.is_dir() and path not in kept)
         for path in removed:
             shutil.rmtree(path)

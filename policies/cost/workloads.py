@@ -89,7 +89,8 @@ def workloads(graph: ResourceGraph, found: Estimate, usage: Usage | None = None)
     runs: list[Run] = []
     services: list[Service] = []
     undecided: list[str] = []
-    for item in sorted(graph.of_type(objects.JOB, objects.JOB_SET, objects.INFERENCE_SERVICE), key=lambda one: one.urn):
+    kinds = (objects.JOB, objects.JOB_SET, objects.TRAIN_JOB, objects.INFERENCE_SERVICE)
+    for item in sorted(graph.of_type(*kinds), key=lambda one: one.urn):
         try:
             if item.type == objects.INFERENCE_SERVICE:
                 services.append(_service(item, rates, usage))

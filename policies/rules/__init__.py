@@ -28,6 +28,7 @@ from policies.rules import (
     storage_s3,
     storage_state,
     training_gangs,
+    training_queues,
     training_runs,
 )
 
@@ -54,6 +55,7 @@ _MODULES: Final[tuple[ModuleType, ...]] = (
     storage_s3,
     storage_state,
     training_gangs,
+    training_queues,
     training_runs,
 )
 """Listed, not searched for: a file that is forgotten here is found by a test."""

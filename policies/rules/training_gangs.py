@@ -7,7 +7,7 @@ from typing import Final
 from policies import examples_kubernetes as examples
 from policies import kubernetes_objects as objects
 from policies.graph import Resource
-from policies.kubernetes_objects import JOB, JOB_SET
+from policies.kubernetes_objects import JOB, JOB_SET, TRAIN_JOB
 from policies.rule import REMOVED, Context, Example, Rule, Severity, Violation
 
 _JOBS: Final = frozenset({JOB, JOB_SET})
@@ -30,6 +30,13 @@ def _option(words: tuple[str, ...], name: str) -> int | None:
 
 def _parallel(resource: Resource, _context: Context) -> Iterator[Violation]:
     for job, pod in objects.gangs(resource):
+        asked = objects.whole(resource).number("spec.trainer.numProcPerNode")
+        gpus = objects.accelerator_count(pod)
+        if resource.type == TRAIN_JOB and asked is not None and asked != gpus:
+            yield Violation(
+                message=f"torchrun starts {asked} processes beside {gpus} accelerators",
+                property="spec.trainer.numProcPerNode",
+            )
         for container in objects.containers(pod, initial=False):
             words = (*container.texts("command"), *container.texts("args"))
             if not any("torchrun" in word for word in words[:3]):
@@ -55,7 +62,7 @@ PARALLELISM = Rule(
     "come.",
     source="PyTorch documentation 2.15, torchrun: --nnodes, --nproc-per-node",
     fix="leave both to the kit, or make nnodes x nproc-per-node the product of parallelism and GPUs per pod",
-    types=_JOBS,
+    types=_JOBS | {TRAIN_JOB},
     check=_parallel,
     example=_example(f"{_MAIN}.command", ["torchrun", "--nnodes=2", "--nproc-per-node=4", "train.py"]),
 )

@@ -109,7 +109,7 @@ CHECKPOINTS = Rule(
     rationale="Checkpoints in the container or in an emptyDir are gone with the node that the run must recover from.",
     source="Kubernetes documentation, Volumes: emptyDir (v1.36)",
     fix="storage in the settings of the run; in other programs, a claim",
-    types=_JOBS,
+    types=_RUNS,
     check=_forgetful,
     example=_example(
         f"{_TEMPLATE}.volumes", [{"name": "shm", "emptyDir": {"medium": "Memory"}}, {"name": "shared", "emptyDir": {}}]
@@ -189,7 +189,7 @@ LEAVES_LOST_NODES = Rule(
     rationale="One lost node stops all ranks; each minute until its pod is replaced costs the whole run's GPUs.",
     source="Kubernetes documentation, Taints and Tolerations: Taint based evictions (v1.36)",
     fix=f"tolerate {_UNREACHABLE} and not-ready with tolerationSeconds: 30",
-    types=_JOBS,
+    types=_RUNS,
     check=_patient_with_lost_nodes,
     example=_example(f"{_TEMPLATE}.tolerations", []),
 )

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.sandbox import Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 KINDS: Final = ("budgets:Budget", "ce:AnomalyMonitor", "ce:AnomalySubscription")
 

@@ -13,7 +13,7 @@ from local.cloud.faults import FaultType
 from tests.support.processes import Process, beside, gone_within
 from tests.support.sandbox import REPOSITORY, Answer, Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 PROGRAM = REPOSITORY / "tests" / "simulation" / "programs" / "small" / "__main__.py"
 ORPHAN_SECONDS = 10.0

@@ -10,7 +10,7 @@ from local.cloud.aws.controllers import Owner, classic_balancer, network_balance
 from tests.support.processes import Process, gone_within
 from tests.support.sandbox import Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 ORPHAN_SECONDS = 10.0
 """How long a process may outlive the supervisor that it served."""

@@ -15,7 +15,7 @@ from components.versions import CHARTS
 from tests.support.processes import gone_within
 from tests.support.sandbox import Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 RUNTIME = "kserve-huggingfaceserver"
 LABEL = "serving.kserve.io%2Finferenceservice"

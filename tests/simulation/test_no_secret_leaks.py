@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from tests.support.sandbox import Sandbox
 from tests.support.secret_scan import Leak, Sampler, Scanner, open_to_others
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 PASSPHRASE = "simulated"
 """Of every simulated environment; written in the file, as a simulated account holds nothing that needs hiding."""

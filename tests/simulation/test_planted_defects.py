@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.sandbox import Answer, Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 FAILED, USAGE, NOT_READY = 1, 2, 3
 READY_SECONDS = "20"
@@ -55,7 +55,9 @@ class Defect:
 CREATION = (
     Defect(
         name="volume-too-large",
-        edits=(Edit(PLATFORM, "root_volume_gib=pool.disk_gib,\n        node", "root_volume_gib=20000,\n        node"),),
+        edits=(
+            Edit(PLATFORM, "root_volume_gib=pool.disk_gib,\n        labels", "root_volume_gib=20000,\n        labels"),
+        ),
         expected=("root_volume_gib 20000 is out of range", "(gp3's limit)"),
         status=FAILED,
         planned=True,
@@ -165,7 +167,8 @@ RUNNING = (
                 "(),\n        proxy",
             ),
         ),
-        expected=("cluster main: the Kubernetes API does not answer", "Connection refused"),
+        # Refused, unless another environment of this machine has been given the port meanwhile.
+        expected=("cluster main: the Kubernetes API does not answer",),
         status=NOT_READY,
         new_run=False,
     ),

@@ -13,7 +13,7 @@ from cli.rehearsal.copying import Copy, rehearsal_name
 from local.cloud.model import Maker
 from tests.support.sandbox import REPOSITORY, Sandbox
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 PACK = ("--policy-pack", "policies", "--non-interactive", "--color", "never")
 CARELESS = REPOSITORY / "tests" / "simulation" / "programs" / "careless" / "__main__.py"

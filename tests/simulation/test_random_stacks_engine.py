@@ -13,7 +13,7 @@ from tests.support.sandbox import Sandbox
 from tests.support.valid_stacks import drawn
 from tests.support.valid_workloads import DEPLOYER, Document
 
-pytestmark = [pytest.mark.simulation, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 STACKS = 3
 STAGES = ("add-ons", "nodes", "cluster")

@@ -104,12 +104,16 @@ class World:
         url = signer.generate_presigned_url(request, expires_in=60, operation_name="", region_name="us-east-1")
         return "k8s-aws-v1." + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
 
-    def call(self, path: str, token: str = "", method: str = "GET", body: Any = None) -> httpx2.Response:
+    def call(
+        self, path: str, token: str = "", method: str = "GET", body: Any = None, content_type: str = ""
+    ) -> httpx2.Response:
         """A request to the published endpoint, verified with the published certificate authority."""
         cluster = self.body("eks:Cluster", CLUSTER)
         authority = base64.b64decode(cluster["certificateAuthority"]["data"]).decode()
         context = ssl.create_default_context(cadata=authority)
         headers = {"Authorization": f"Bearer {token or self.token()}"}
+        if content_type:
+            headers["Content-Type"] = content_type
         with httpx2.Client(verify=context, trust_env=False, timeout=10) as client:
             return client.request(method, cluster["endpoint"] + path, headers=headers, json=body)
 

@@ -1,5 +1,7 @@
 """A program that builds every component of the kit at least once; the contract tests read what it declares."""
 
+from dataclasses import replace
+
 import pulumi
 
 from components.kubernetes.device_plugins import DevicePlugins, DevicePluginsArgs
@@ -7,13 +9,17 @@ from components.kubernetes.kserve import KServe, KServeArgs
 from components.kubernetes.lustre_volume import LustreVolume, LustreVolumeArgs
 from components.kubernetes.namespaces import TeamNamespace, TeamNamespaceArgs
 from components.kubernetes.provider import provider
+from components.kubernetes.queue_objects import TeamShare
+from components.kubernetes.queueing import Queueing, QueueingArgs
 from components.kubernetes.service_accounts import BoundServiceAccount, BoundServiceAccountArgs
 from components.kubernetes.team_directories import TeamDirectories, TeamDirectoriesArgs
+from components.kubernetes.team_queue import TeamQueue, TeamQueueArgs
+from components.kubernetes.training_operator import TrainingOperator, TrainingOperatorArgs
 from tests.support.aws_components import Platform, aws_platform
 from workloads.deploy import TrainingRun, TrainingRunArgs
 from workloads.serve import InferenceService, InferenceServiceArgs
 from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource
-from workloads.specs import ClaimMount, NodeShare, TrainingSpec
+from workloads.specs import ClaimMount, NodeShare, Runner, TrainingSpec
 
 SPEC = TrainingSpec(
     name="pretrain",
@@ -60,11 +66,18 @@ def _in_cluster(platform: Platform, opts: pulumi.ResourceOptions) -> None:
         "scratch-directories", TeamDirectoriesArgs(storage=platform.lustre.outputs, teams=["research"]), opts
     )
     TrainingRun(SPEC.run, TrainingRunArgs(spec=SPEC, pool=platform.training.outputs), opts)
+    job = replace(SPEC, runner=Runner.TRAINER, max_restarts=10)
+    TrainingRun(job.run, TrainingRunArgs(spec=job, pool=platform.training.outputs), opts)
     BoundServiceAccount(
         "research-trainer",
         BoundServiceAccountArgs(identity=platform.identity.outputs, namespace=team.namespace),
         opts,
     )
+    share = TeamShare(team="research", nodes={"training": 3}, borrowing={"training": 1})
+    queues = QueueingArgs(pools=pools, shares=[share], charts_mirror="https://charts.example.com")
+    queueing = Queueing("queueing", queues, opts)
+    TeamQueue("research-jobs", TeamQueueArgs(team="research", ready=[queueing.ready]), opts)
+    TrainingOperator("operator", TrainingOperatorArgs(charts_mirror="https://charts.example.com"), opts)
     kserve = KServe("kserve", KServeArgs(charts_mirror="https://charts.example.com"), opts)
     args = InferenceServiceArgs(spec=SERVICE, pool=platform.training.outputs, ready=[kserve.ready])
     InferenceService("assistant", args, opts)

@@ -79,13 +79,14 @@ class Comparison:
 def as_the_engine_keeps_it(row: Row) -> Row:
     """``row`` without what only one of plan and engine can have.
 
-    The Kubernetes provider leaves out empty texts, writes 1000 as 1k, and fills in every option of a Helm release; the
-    address of the chart mirror is known only while an environment runs. Bridged providers list the properties that they
-    made up under ``__defaults``.
+    The Kubernetes provider leaves out empty texts, writes 1000 as 1k, fills in every option of a Helm release, and puts
+    objects into the namespace ``default`` whose kind was not served when it looked last; the address of the chart
+    mirror is known only while an environment runs. Bridged providers list the properties that they made up under
+    ``__defaults``.
     """
     inputs = {key: value for key, value in row.inputs.items() if key != "__defaults"}
     if row.type.startswith(KUBERNETES):
-        inputs = _without_made_up_name(_tidy(inputs))
+        inputs = _without_what_was_made_up(_tidy(inputs))
     if row.type == RELEASE:
         inputs.pop("compat", None)
         inputs["repositoryOpts"] = "the mirror"
@@ -103,9 +104,11 @@ def _tidy(value: Any) -> Any:
     return value
 
 
-def _without_made_up_name(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The Kubernetes provider marks objects that it named itself."""
+def _without_what_was_made_up(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The Kubernetes provider marks objects that it named itself, not those that it gave a namespace."""
     metadata = dict(inputs.get("metadata") or {})
+    if metadata.get("namespace") == "default":
+        metadata.pop("namespace")
     annotations = dict(metadata.pop("annotations", {}))
     if annotations.pop(_AUTONAMED, None):
         metadata.pop("name")

@@ -54,7 +54,7 @@ def budgets(draw: Draw) -> Document:
         "monthlyUsd": draw(_amounts()),
         "hourlyUsd": draw(maybe(_amounts())),
         "gpuHours": draw(maybe(_amounts())),
-        "warnPercent": draw(maybe(st.integers(0, 100))),
+        "warnPercent": draw(maybe(st.integers(1, 100))),
         "notify": draw(maybe(st.just(notice))),
     }
 

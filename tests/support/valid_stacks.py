@@ -15,6 +15,7 @@ from local.cloud.aws import facts
 from local.cloud.aws.eks_facts import usable_zones
 from stacks.aws_facts import KUBERNETES_VERSIONS, LOG_RETENTION_DAYS
 from tests.support.valid_governance import budgets, policies, usages
+from tests.support.valid_queues import queue_sections
 from tests.support.valid_workloads import ACCOUNT, DEPLOYER, Document, Draw, maybe, runs, services, team_list, word
 
 REGIONS = ("us-east-1", "us-west-2", "us-east-2", "eu-central-1", "ap-northeast-1")
@@ -65,6 +66,7 @@ def valid_stacks(draw: Draw, *, small: bool = False) -> Document:
         "links": [],
     }
     document["inference"] = draw(services(document, most=1 if small else 2)) if teams else []
+    document |= draw(queue_sections(document))
     document["usage"] = draw(maybe(usages(document)))
     for pool in pools:
         pool["amiRelease"] = draw(maybe(st.just(f"{document['cluster']['version']}.1-20261105")))
@@ -192,7 +194,7 @@ def node_pools(draw: Draw, place: Mapping[str, Any], *, most: int) -> list[Docum
         nodes = draw(st.integers(1, NODES))
         owner = draw(st.sampled_from(["settings", "autoscaler", "schedule"]))
         lowest = 0 if owner == "settings" else draw(st.integers(0, nodes))
-        extra = {"name": "extra", "instanceType": draw(st.sampled_from(everywhere)), "nodes": nodes}
+        extra = {"name": "extra", "instanceType": draw(st.sampled_from(everywhere)), "nodes": nodes, **draw(marks())}
         found.append(extra | {"capacity": {"kind": "spot"}, "scaling": {"owner": owner, "minNodes": lowest}})
     for number in range(draw(st.integers(0, most))):
         pool = draw(accelerated(f"gpu-{number}", region, zones, number))
@@ -234,8 +236,15 @@ def accelerated(draw: Draw, name: str, region: str, zones: Sequence[str], number
         lowest = draw(st.integers(0, nodes)) if owner != "settings" else None
         pool["scaling"] = {"owner": owner, "minNodes": lowest}
     one = pool["fabric"] == "efa" or pool["placementGroup"] or "id" in pool["capacity"]
+    pool |= draw(marks())
     pool["zones"] = draw(st.lists(st.sampled_from(offered[kind]), min_size=1, max_size=1 if one else None, unique=True))
     return pool
+
+
+def marks() -> st.SearchStrategy[Document]:
+    """What a pool may write on its nodes."""
+    labels = st.dictionaries(st.sampled_from(["team", "example.com/rack"]), word(), max_size=2)
+    return st.fixed_dictionaries({"labels": maybe(labels), "dedicated": maybe(st.booleans())})
 
 
 _OWNERS = (None, "settings", "autoscaler", "schedule")

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components import accelerators
-from components.kubernetes.kserve_runtimes import RUNTIME_NAMES
+from components.kubernetes.kserve_runtimes import MODEL_FORMATS
 
 Draw = Any
 Document = dict[str, Any]
@@ -58,34 +58,58 @@ def runs(
     draw: Draw, pools: Sequence[Document], teams: Sequence[Document], storage: Sequence[Document], *, most: int
 ) -> list[Document]:
     """Training runs that fit their pools."""
-    able = [pool for pool in pools if accelerators.instance(pool["instanceType"]).devices]
     found = []
-    for number in range(draw(st.integers(0, most)) if able else 0):
-        pool, team = draw(st.sampled_from(able)), draw(st.sampled_from(teams))
+    able = [pool for pool in pools if accelerators.instance(pool["instanceType"]).devices]
+    for number in range(draw(st.integers(0, most))):
+        # Most runs are on accelerators, on as many nodes as there are, with a file system where there is one.
+        pool, team = draw(st.sampled_from([*able, *able, *pools])), draw(st.sampled_from(teams))
         devices = accelerators.instance(pool["instanceType"]).devices
         here = [
             item["name"]
             for item in storage
-            if item["name"] in (team.get("storage") or ()) and [item["zone"]] == pool["zones"]
+            if item["name"] in (team.get("storage") or ()) and [item["zone"]] == pool.get("zones")
         ]
         run = {
             "name": f"run-{number}",
             "team": team["name"],
             "pool": pool["name"],
-            "nodes": draw(st.integers(1, pool["nodes"])),
-            "gpusPerNode": draw(maybe(st.integers(1, devices))) if pool["fabric"] != "efa" else None,
+            "nodes": draw(st.sampled_from([pool["nodes"], draw(st.integers(1, pool["nodes"]))])),
+            "gpusPerNode": draw(maybe(st.integers(1, devices))) if devices and pool.get("fabric") != "efa" else None,
             "image": draw(st.sampled_from(["slipway/trainer:0.1.0", f"t@sha256:{'0a' * 32}"])),
             "script": "workloads/trainer/main.py",
             "args": draw(maybe(st.lists(st.sampled_from(["--steps=1", "--quick"]), max_size=2))),
             "environment": draw(maybe(st.dictionaries(st.sampled_from(["A", "NCCL_DEBUG"]), word(), max_size=2))),
-            "storage": draw(st.sampled_from([None, *here])),
+            "storage": draw(st.sampled_from([*here, *here, None])),
             "mountPath": draw(st.sampled_from([None, "/shared", "/mnt/data"])),
             "maxHours": draw(maybe(st.integers(1, BLOCK_HOURS))),
             "maxRestarts": draw(maybe(st.integers(0, 100))),
             "queue": draw(maybe(word())),
+            "priority": draw(maybe(word())),
+            "topology": draw(maybe(st.just({"level": "kubernetes.io/hostname", "required": True}))),
         }
-        found.append(run)
+        found.append(run | draw(shapes(run, pool)))
     return found
+
+
+@st.composite
+def shapes(draw: Draw, run: Document, pool: Document) -> Document:
+    """Controller, processes, parallelism and elasticity that fit a run's size."""
+    kind = accelerators.instance(pool["instanceType"])
+    fixed = run["gpusPerNode"] or kind.devices
+    processes = fixed or draw(st.integers(1, min(4, kind.vcpus)))
+    runner = draw(st.sampled_from(["job", "trainer"]))
+    mpi = runner == "trainer" and run["nodes"] > 1 and draw(st.booleans())
+    elastic = run["nodes"] > 1 and run["storage"] is not None and not mpi and draw(st.sampled_from([True, True, False]))
+    tensor = draw(st.sampled_from([n for n in (1, 2, 4, 8) if processes % n == 0]))
+    open_one = draw(st.sampled_from(["shards", "replicas"]))
+    degrees = {"replicas": 1, "shards": 1, open_one: -1, "tensor": tensor, "pipeline": 1}
+    return {
+        "runner": runner,
+        "launcher": "mpirun" if mpi else draw(st.sampled_from([None, "torchrun"])),
+        "processesPerNode": draw(maybe(st.just(fixed))) if fixed else processes,
+        "minNodes": draw(st.integers(1, run["nodes"] - 1)) if elastic else None,
+        "parallelism": draw(maybe(st.just({**degrees, "schedule": draw(st.sampled_from(["1F1B", "GPipe"]))}))),
+    }
 
 
 MODELS = "example-models"
@@ -93,7 +117,7 @@ MODELS_KEY = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/0a1b2c3d-0000-4000-8000-00000
 _ANYBODYS = (
     "gs://bucket/m-7",
     f"hf://owner/model:{'ab' * 20}",
-    f"oci://registry.example.com/m@sha256:{'0a' * 32}",
+    "https://models.example.com/chat/m-7",
 )
 
 
@@ -145,10 +169,6 @@ def servers(draw: Draw) -> Document:
     args = draw(st.lists(st.just("--quick"), max_size=1))
     if draw(st.booleans()):
         return {"kind": "container", "image": "slipway/server:0.1.0", "args": args}
-    form = draw(st.sampled_from([None, "huggingface", "onnx"]))
-    return {
-        "kind": "runtime",
-        "runtime": draw(st.sampled_from(sorted(RUNTIME_NAMES))),
-        "modelFormat": form,
-        "args": args,
-    }
+    runtime = draw(st.sampled_from(sorted(MODEL_FORMATS)))
+    form = draw(st.sampled_from(MODEL_FORMATS[runtime]))
+    return {"kind": "runtime", "runtime": runtime, "modelFormat": form, "args": args}

@@ -15,10 +15,15 @@ USER = 1000
 """A user without rights; images must not need root."""
 GRACE_SECONDS = 120
 """From SIGTERM to SIGKILL: two minutes is also what EC2 gives when it takes spot capacity back."""
+SHUTDOWN_SECONDS = GRACE_SECONDS - 10
+"""From SIGTERM until torchrun kills its processes, so that it still has time to say how they ended. Its own 30 s would
+cut the last checkpoint short."""
 NODE_LOSS_SECONDS = 30
 """Kubernetes waits 300 s before it gives up on a silent node; meanwhile all other nodes of the run idle."""
 SHARED_MEMORY_GIB_PER_PROCESS = 8
 """Shared memory, for NCCL's intra-node transport and the batches of data loader workers; the default is 64 MiB."""
+SHARED_MEMORY_GIB_PER_CPU_PROCESS = 1
+"""Without accelerators: batches of data loader workers only (gloo talks by TCP), from the same memory."""
 NODE_FRACTION = 0.85
 """Part of a node that a run requests; the rest is for the kubelet, DaemonSets and the file system's client."""
 MEBIBYTE_PER_GIB = 1024
@@ -74,16 +79,12 @@ def resources(spec: Placed, profile: FabricProfile) -> Part:
 
 def memory_gib(spec: Placed) -> int:
     """Memory of one pod, huge pages included: its share of the node."""
-    return int(spec.share.memory_gib * NODE_FRACTION * _share(spec))
+    return int(spec.share.memory_gib * NODE_FRACTION * spec.share.fraction)
 
 
 def cpus(spec: Placed) -> int:
     """Processors that one pod requests."""
-    return max(1, int(spec.share.vcpus * NODE_FRACTION * _share(spec)))
-
-
-def _share(spec: Placed) -> float:
-    return spec.share.accelerators / max(1, spec.share.accelerators_of_node)
+    return max(1, int(spec.share.vcpus * NODE_FRACTION * spec.share.fraction))
 
 
 def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
@@ -94,9 +95,11 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
         "HOME": "/tmp",  # noqa: S108 -- the container's own
         "USER": "trainer",
         # One thread pool per process: torchrun's own default is 1, PyTorch's is every core of the node.
-        "OMP_NUM_THREADS": str(max(1, cpus(spec) // spec.share.accelerators)),
+        "OMP_NUM_THREADS": str(max(1, cpus(spec) // max(1, spec.processes))),
         "NCCL_DEBUG": "WARN",
         "TORCH_NCCL_ASYNC_ERROR_HANDLING": "1",
+        # A variable and no flag: a torchrun that is older than both (pytorch/pytorch#172596) refuses the flag.
+        "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_SECONDS),
         "SLIPWAY_RUN": spec.run,
         **({"SLIPWAY_CHECKPOINTS": spec.checkpoint_directory} if spec.checkpoint_directory else {}),
         **profile.environment,
@@ -148,7 +151,8 @@ def affinity(profile: FabricProfile, labels: Mapping[str, str], run_label: str) 
 
 def volumes(spec: TrainingSpec) -> tuple[list[Part], list[Part]]:
     """(volumes, mounts) of the pod."""
-    shared_memory = gibibytes(SHARED_MEMORY_GIB_PER_PROCESS * spec.share.accelerators)
+    each = SHARED_MEMORY_GIB_PER_PROCESS if spec.share.accelerators else SHARED_MEMORY_GIB_PER_CPU_PROCESS
+    shared_memory = gibibytes(each * spec.processes)
     pairs: list[tuple[Part, str]] = [
         ({"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}}, "/dev/shm"),  # noqa: S108
         ({"name": "tmp", "emptyDir": {}}, "/tmp"),  # noqa: S108 -- the container's own, its root is read-only

@@ -89,8 +89,8 @@ def command(spec: TrainingSpec) -> list[str]:
     """
     return [
         "torchrun",
-        f"--nnodes={spec.nodes}",
-        f"--nproc-per-node={spec.share.accelerators}",
+        f"--nnodes={nodes_range(spec)}",
+        f"--nproc-per-node={spec.processes}",
         "--rdzv-backend=c10d",
         f"--rdzv-endpoint={rendezvous_endpoint(spec)}",
         f"--rdzv-id={spec.run}",
@@ -100,8 +100,13 @@ def command(spec: TrainingSpec) -> list[str]:
         "--local-addr=$(POD_IP)",
         f"--max-restarts={spec.max_restarts}",
         spec.script,
-        *spec.args,
+        *spec.arguments,
     ]
+
+
+def nodes_range(spec: TrainingSpec) -> str:
+    """Torchrun's ``--nnodes``: a number, or ``MIN:MAX`` of an elastic run."""
+    return str(spec.nodes) if spec.min_nodes is None else f"{spec.min_nodes}:{spec.nodes}"
 
 
 def rendezvous_endpoint(spec: TrainingSpec) -> str:

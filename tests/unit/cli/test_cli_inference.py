@@ -51,6 +51,15 @@ def test_what_kserve_refuses_is_told_in_its_own_words() -> None:
     assert (found.phase, found.reasons) == ("Failed", ["PredictorReady: ReconcileFailed: cpu limit of 1"])
 
 
+def test_a_model_that_no_runtime_serves_has_failed_for_good() -> None:
+    failure = {"reason": "NoSupportingRuntime", "message": "Specified runtime does not support specified framework"}
+    status = {"modelStatus": {"transitionStatus": "InvalidSpec", "lastFailureInfo": failure}, "conditions": []}
+    service = {"metadata": {"name": "assistant", "namespace": "chat"}, "status": status}
+    found = inference_state(EXPORT, [service], [], "")
+    assert found.phase == "Failed"
+    assert list(found.reasons) == [f"{failure['reason']}: {failure['message']}"]
+
+
 def test_a_service_that_is_not_there_is_missing() -> None:
     found = inference_state(EXPORT, [], [], "")
     assert (found.phase, found.reasons) == ("Missing", ["InferenceService chat/assistant does not exist"])

@@ -40,7 +40,7 @@ def test_the_document_counts_gpus_interfaces_and_every_resource(recorded: tuple[
     assert training["nodes"] * training["gpus_per_node"] == 32
     assert training["nodes"] * training["efa_per_node"] == 128
     assert pools["system"]["gpus_per_node"] == 0
-    assert [(run["nodes"], run["gpus"]) for run in document["training"]] == [(4, 32)]
+    assert [(run["nodes"], run["gpus"]) for run in document["training"]] == [(4, 32), (2, 0)]
     assert [(item["kind"], item["capacity_gib"]) for item in document["storage"]] == [("lustre", 4800)]
     assert len(document["resources"]) == plan.tree.total()
     assert {"type", "name", "urn", "parent", "inputs", "marker"} == set(document["resources"][0])

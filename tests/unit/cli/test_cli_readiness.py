@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from cli.outputs import StackOutputs, parse_exports, parse_outputs
-from cli.readiness import ClusterView, assess, job_phase, pool_state
+from cli.readiness import ClusterView, assess, pool_state
 from cli.status_view import print_state, to_json
 from cli.terminal import output
+from cli.training import RunView, last_checkpoint, phase_of, progress_in, submitted_runs, training_state
 
 EFA = "vpc.amazonaws.com/efa"
 
@@ -190,7 +191,88 @@ def test_waiting_pods_are_explained_by_their_events_each_once() -> None:
     ],
 )
 def test_the_phase_of_a_run_comes_from_its_job(found: dict[str, Any] | None, phase: str) -> None:
-    assert job_phase(found, 2) == phase
+    (export,) = outputs().training
+    assert phase_of(export, found, RunView()) == phase
+
+
+# --- TrainJobs -----------------------------------------------------------------------------------------------------
+TRAINER_RUN = {
+    "name": "demo",
+    "run": "demo-2",
+    "namespace": "research",
+    "job": "demo-2",
+    "nodes": 2,
+    "gpus": 0,
+    "processes": 4,
+    "runner": "trainer",
+}
+
+
+def trainjob(
+    *conditions: str, ready: int = 0, suspend: bool = False, labels: dict[str, str] | None = None
+) -> dict[str, Any]:
+    listed = [{"type": name, "status": "True", "reason": "R", "message": "m"} for name in conditions]
+    jobs = [{"name": "node", "ready": ready, "succeeded": 0, "active": 1}]
+    trainer = {"numNodes": 2, "numProcPerNode": 2, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}
+    return {
+        "metadata": {"name": "demo-2", "namespace": "research", "uid": "u-2", "labels": labels or {}},
+        "spec": {"suspend": suspend, "runtimeRef": {"name": "slipway-torch"}, "trainer": trainer},
+        "status": {"conditions": listed, "jobsStatus": jobs},
+    }
+
+
+def workload(message: str, *, active: bool = True) -> dict[str, Any]:
+    condition = {"type": "QuotaReserved", "status": "False", "reason": "Pending", "message": message}
+    return {
+        "metadata": {"name": "w", "namespace": "research", "ownerReferences": [{"uid": "u-2", "name": "demo-2"}]},
+        "spec": {"active": active},
+        "status": {"conditions": [condition]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("found", "workloads", "phase"),
+    [
+        ([], [], "Missing"),
+        ([trainjob("Complete")], [], "Complete"),
+        ([trainjob("Failed")], [], "Failed"),
+        ([trainjob(ready=1)], [], "Running"),
+        ([trainjob()], [], "Pending"),
+        ([trainjob("Suspended", suspend=True)], [], "Suspended"),
+        ([trainjob("Suspended", suspend=True)], [workload("no quota")], "Queued"),
+        ([trainjob(suspend=True)], [workload("", active=False)], "Stopped"),
+    ],
+)
+def test_the_phase_of_a_trainjob_comes_from_it_and_from_its_workload(
+    found: list[Any], workloads: list[Any], phase: str
+) -> None:
+    export = parse_exports(exports(training=[TRAINER_RUN]), stack="local").training[0]
+    assert training_state(export, RunView(trainjobs=found, workloads=workloads)).phase == phase
+
+
+def test_a_queued_run_says_what_kueue_waits_for() -> None:
+    outputs_ = parse_exports(exports(training=[TRAINER_RUN]), stack="local")
+    message = "couldn't assign flavors to pod set node: insufficient unused quota for cpu in flavor cpu, 3 more needed"
+    seen = view(trainjobs=[trainjob(suspend=True)], workloads=[workload(message)])
+    assert assess(outputs_, {"main": seen}, simulated=True).reasons == [f"training demo: queued by Kueue: {message}"]
+
+
+def test_progress_is_read_from_the_log_of_the_first_process() -> None:
+    log = "step 1/60  loss 5.1234  900 tok/s  ETA 0:01:00\nstep 20/60  loss 3.2500  950 tok/s  ETA 0:00:40\nother\n"
+    found = progress_in(log)
+    assert found is not None
+    assert (found.step, found.steps, found.loss, found.text) == (20, 60, 3.25, "20/60, loss 3.250")
+    assert progress_in("starting\n") is None
+    assert last_checkpoint("saved step-00000020 in 0.1 s\nsaved step-00000040 in 0.1 s") == 40
+
+
+def test_a_submitted_run_is_shown_and_decides_nothing() -> None:
+    mine = trainjob("Failed", labels={"slipway.dev/origin": "submitted", "app.kubernetes.io/name": "mine"})
+    (run,) = submitted_runs(RunView(trainjobs=[mine]))
+    assert (run.name, run.nodes, run.gpus, run.processes, run.runner) == ("mine", 2, 4, 4, "trainer")
+    state = assess(outputs(), {"main": view(trainjobs=[mine])}, simulated=True)
+    assert [(item.run, item.phase, item.submitted) for item in state.training][1:] == [("demo-2", "Failed", True)]
+    assert (state.ready, state.reasons) == (True, [])
 
 
 def test_a_failed_run_says_why() -> None:

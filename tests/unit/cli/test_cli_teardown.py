@@ -45,6 +45,16 @@ def test_what_makes_things_outside_goes_before_what_it_hangs_on() -> None:
     ]
 
 
+def test_a_training_run_goes_before_the_operator_and_the_runtime_that_it_runs_on() -> None:
+    run, own, shared = (
+        row(f"kubernetes:trainer.kubeflow.org/v1alpha1:{kind}", kind.lower())
+        for kind in ("TrainJob", "TrainingRuntime", "ClusterTrainingRuntime")
+    )
+    queue = row("kubernetes:kueue.x-k8s.io/v1beta2:ClusterQueue", "queue")
+    found = [(act.title, len(act.urns)) for act in acts(state(run, own, shared, queue, RELEASE))]
+    assert found == [("runs and services", 2), ("add-ons", 3), ("network and the rest", 0)]
+
+
 def test_a_stage_takes_along_what_depends_on_it_and_the_last_takes_all() -> None:
     first, *_, last = acts(WHOLE)
     assert first.arguments[3:] == [f"--target={JOB['urn']}", "--target-dependents"]

@@ -7,8 +7,9 @@ import yaml
 
 from components.versions import CHARTS, KSERVE
 from local.cluster.charts import ChartMirror
-from local.cluster.kserve import kserve_sources, webhooks
-from local.cluster.kserve_charts import kserve_chart
+from local.cluster.managers.kserve_charts import kserve_chart
+from local.cluster.managers.managers import sources_of
+from local.cluster.managers.webhooks import configurations
 from local.cluster.stages import HOLD_ANNOTATION, stages
 from local.toolchain.pins import KSERVE_VERSION
 
@@ -74,7 +75,7 @@ def test_webhooks_lead_to_the_local_manager_over_tls(tmp_path: Path) -> None:
     }
     path = tmp_path / "manifests.yaml"
     path.write_text("---\n" + yaml.safe_dump(written))
-    (made,) = webhooks(path, 9443, "Q0E=")
+    (made,) = configurations(path.read_text(), 9443, "Q0E=")
     assert made["webhooks"] == [
         {
             "clientConfig": {"url": "https://127.0.0.1:9443/mutate-pods", "caBundle": "Q0E="},
@@ -89,6 +90,6 @@ def test_without_the_manager_its_charts_are_refused_at_once_instead_of_awaited(
 ) -> None:
     monkeypatch.setenv("SLIPWAY_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
-    answer = ChartMirror(kserve_sources).serve(f"kserve-crd-{VERSION}.tgz")
+    answer = ChartMirror(sources_of).serve(f"kserve-crd-{VERSION}.tgz")
     assert answer.status == 503
     assert b"kserve-manager missing" in answer.body

@@ -23,10 +23,9 @@ POLICY = "arn:aws:eks::aws:cluster-access-policy/"
 def url(
     *, region: str = "us-east-1", cluster: str = "demo", secret: str = SECRET, action: str = "GetCallerIdentity"
 ) -> str:
-    signer = RequestSigner(
-        ServiceId("STS"), region, "sts", "v4", Credentials(ACCESS_KEY, secret),
-        botocore.session.get_session().get_component("event_emitter"),
-    )  # fmt: skip
+    # By a name of its own: the signer holds it weakly, and the session may be collected at any moment.
+    emitter = botocore.session.get_session().get_component("event_emitter")
+    signer = RequestSigner(ServiceId("STS"), region, "sts", "v4", Credentials(ACCESS_KEY, secret), emitter)
     request = {
         "method": "GET",
         "url": f"https://sts.{region}.amazonaws.com/?Action={action}&Version=2011-06-15",

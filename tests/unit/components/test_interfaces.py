@@ -1,6 +1,7 @@
 import pytest
 
 from components.accelerators import InstanceType, catalogue, instance
+from components.aws.fabric import topology_labels
 from components.aws.interfaces import Interface, interface_layout
 
 PRIMARY = Interface(card=0, device=0, type="interface")
@@ -44,3 +45,11 @@ def test_without_efa_there_is_the_primary_interface_only() -> None:
 def test_efa_on_a_type_without_it_is_refused_with_types_that_have_it() -> None:
     with pytest.raises(ValueError, match=r"g6\.xlarge has no Elastic Fabric Adapter.*p5\.48xlarge"):
         interface_layout(instance("g6.xlarge"), efa=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "levels"),
+    [("p5.48xlarge", 3), ("p5.4xlarge", 0), ("p6-b300.48xlarge", 3), ("g6e.12xlarge", 3), ("g5.48xlarge", 0)],
+)
+def test_only_types_whose_position_ec2_tells_have_levels_of_topology(kind: str, levels: int) -> None:
+    assert len(topology_labels(instance(kind))) == levels

@@ -336,6 +336,21 @@ def test_nodes_may_pull_images_and_join_and_nothing_more() -> None:
     assert policies == {"AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly"}
 
 
+def test_a_dedicated_pool_repels_whoever_does_not_name_it_and_tells_its_own_pods_so() -> None:
+    own = {"key": "slipway.dev/pool", "value": "system", "effect": "NO_SCHEDULE"}
+    recording, pool = cpu_pool(lambda args: replace(args, dedicated=True, labels={"example.com/rack": "r7"}))
+    assert recording.get(GROUP).inputs["taints"] == [own]
+    assert recording.get(GROUP).inputs["labels"] == {"slipway.dev/pool": "system", "example.com/rack": "r7"}
+    assert pool.profile.taints == (Taint(key="slipway.dev/pool", value="system", effect="NoSchedule"),)
+    assert pool.profile.node_selector == {"slipway.dev/pool": "system"}, "a toleration alone chooses no node"
+
+
+def test_a_dedicated_gpu_pool_also_keeps_off_pods_without_a_gpu() -> None:
+    recording, pool = gpu_pool(lambda args: replace(args, dedicated=True))
+    assert [item["key"] for item in recording.get(GROUP).inputs["taints"]] == ["nvidia.com/gpu", "slipway.dev/pool"]
+    assert [taint.key for taint in pool.profile.taints] == ["nvidia.com/gpu", "slipway.dev/pool"]
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -348,7 +363,7 @@ def test_nodes_may_pull_images_and_join_and_nothing_more() -> None:
         (lambda args: replace(reserved(args), delete_before_replace=False), "exist once"),
         (lambda args: replace(args, max_nodes=2), "4 nodes are outside"),
         (lambda args: replace(args, root_volume_gib=5), "root_volume_gib 5 is out of range"),
-        (lambda args: replace(args, labels={"eks.amazonaws.com/x": "y"}), "belongs to Kubernetes"),
+        (lambda args: replace(args, labels={"eks.amazonaws.com/x": "y"}), "EKS writes these itself"),
         (lambda args: replace(args, taints=(Taint(key="a", value="", effect="Never"),)), "effect 'Never'"),
     ],
 )

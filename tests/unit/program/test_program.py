@@ -39,7 +39,7 @@ def local() -> Recording:
 
 
 def training_job(made: Recording) -> RecordedResource:
-    (run,) = made.exports["training"]
+    (run,) = [item for item in made.exports["training"] if item["name"] == "pretrain-demo"]
     return made.get("kubernetes:batch/v1:Job", f"{run['run']}-job")
 
 
@@ -62,7 +62,7 @@ def test_the_kubeconfig_runs_a_command_and_holds_no_secret(local: Recording) -> 
 
 
 def test_the_run_takes_the_whole_pool_and_mounts_its_teams_claim(local: Recording) -> None:
-    (run,) = local.exports["training"]
+    (run,) = [item for item in local.exports["training"] if item["name"] == "pretrain-demo"]
     (storage,) = local.exports["storage"]
     job = training_job(local).inputs
     volumes = {volume["name"]: volume for volume in job["spec"]["template"]["spec"]["volumes"]}

@@ -1,16 +1,13 @@
 """Mistakes about capacity, scaling, backups and pins: each gets exactly the problem named here."""
 
-from typing import Any
-
 import pytest
 
-from stacks.settings import SettingsError, validate
-from stacks.sources import from_mapping
+from tests.support.edits import Document, problems
 
-Document = dict[str, Any]
 BLOCK = {"kind": "capacityBlock", "id": "cr-0123456789abcdef0", "confirm": True}
 PERIOD = {"starts": "2027-01-11T11:30:00Z", "ends": "2027-01-12T11:30:00Z"}
 SCHEDULE = {"owner": "schedule"}
+LONG_LABEL = f"{'d' * 31}.example/{'n' * 30}"
 
 POOL: list[tuple[str, Document, str, str]] = [
     ("a block that updates scale", {"capacity": BLOCK}, "scaling.owner", "capacity-block-owner"),
@@ -71,6 +68,12 @@ POOL: list[tuple[str, Document, str, str]] = [
         "scaling.minNodes",
         "scaling-bounds",
     ),
+    ("a dedicated pool in words", {"dedicated": "yes"}, "dedicated", "flag-expected"),
+    ("a label of Kubernetes", {"labels": {"kubernetes.io/x": "y"}}, "labels.kubernetes.io/x", "node-label"),
+    ("a label of the kit", {"labels": {"slipway.dev/pool": "y"}}, "labels.slipway.dev/pool", "node-label"),
+    ("a label that EKS finds too long", {"labels": {LONG_LABEL: "y"}}, f"labels.{LONG_LABEL}", "node-label"),
+    ("an empty label", {"labels": {"team": ""}}, "labels.team", "node-label"),
+    ("a flag as a label", {"labels": {"team": True}}, "labels.team", "text-expected"),
     ("an unknown owner", {"scaling": {"owner": "me"}}, "scaling.owner", "choice-unknown"),
     (
         "a reservation over two zones",
@@ -84,13 +87,6 @@ POOL: list[tuple[str, Document, str, str]] = [
         "capacity-one-zone",
     ),
 ]
-
-
-def problems(document: Document) -> list[tuple[str, str]]:
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-    with pytest.raises(SettingsError) as error:
-        validate(raw, encrypted_values_are_clear=False)
-    return [(problem.path, problem.rule) for problem in error.value.problems]
 
 
 @pytest.mark.parametrize(("changes", "path", "rule"), [case[1:] for case in POOL], ids=[case[0] for case in POOL])
@@ -111,6 +107,11 @@ def test_a_system_pool_that_begins_empty_takes_no_add_ons(document: Document) ->
     document["pools"] = document["pools"][:2]
     document["training"] = []
     document["inference"] = []
+    assert problems(document) == [("slipway:pools", "system-pool-needed")]
+
+
+def test_a_dedicated_pool_takes_no_add_ons(document: Document) -> None:
+    document["pools"][0]["dedicated"] = True
     assert problems(document) == [("slipway:pools", "system-pool-needed")]
 
 

@@ -1,70 +1,16 @@
 """Hand-picked mistakes: each gets exactly the problems named here, and nothing else."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from stacks.settings import SettingsError, validate
-from stacks.sources import from_mapping
+from tests.support.edits import Change, Document, append, both, drop, put, refused
 
-Document = dict[str, Any]
 Expected = list[tuple[str, str]]
-
-
-def put(path: str, value: Any) -> Callable[[Document], None]:
-    """Sets the value at a dotted path; numbers are list positions."""
-
-    def change(document: Document) -> None:
-        *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
-        target: Any = document
-        for step in parents:
-            target = target[step]
-        target[last] = value
-
-    return change
-
-
-def drop(path: str) -> Callable[[Document], None]:
-    """Removes what stands at a dotted path."""
-
-    def change(document: Document) -> None:
-        *parents, last = [int(step) if step.isdigit() else step for step in path.split(".")]
-        target: Any = document
-        for step in parents:
-            target = target[step]
-        del target[last]
-
-    return change
-
-
-def append(path: str, value: Any) -> Callable[[Document], None]:
-    """Adds an item to the list at a dotted path."""
-
-    def change(document: Document) -> None:
-        target: Any = document
-        for step in path.split("."):
-            target = target[int(step) if step.isdigit() else step]
-        target.append(value)
-
-    return change
-
-
-def both(*changes: Callable[[Document], None]) -> Callable[[Document], None]:
-    """Several changes, for mistakes that take two places."""
-
-    def change(document: Document) -> None:
-        for item in changes:
-            item(document)
-
-    return change
-
 
 SPOT_SYSTEM = {"name": "system", "instanceType": "m7i.2xlarge", "nodes": 2, "capacity": {"kind": "spot"}}
 RESERVATION = {"kind": "reservation", "id": "cr-0123456789abcdef0"}
 TUNNEL = {"kind": "tunnel", "admins": ["arn:aws:iam::000000000000:role/slipway-deployer"]}
 
-BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
+BAD: list[tuple[str, Change, Expected]] = [
     # whose it is
     ("no owner", drop("owner"), [("slipway:owner", "setting-missing")]),
     ("capitals in the environment", put("environment", "Local"), [("slipway:environment", "name-dns1123")]),
@@ -335,8 +281,8 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
     ("a run on no pool", put("training.0.pool", "gpus"), [("slipway:training[0].pool", "pool-unknown")]),
     (
         "a run without GPUs",
-        both(put("training.0.pool", "system"), put("training.0.nodes", 2), drop("training.0.storage")),
-        [("slipway:training[0].pool", "training-needs-gpus")],
+        both(put("training.0.pool", "system"), put("training.0.nodes", 1), drop("training.0.storage")),
+        [("slipway:training[0].processesPerNode", "training-processes")],
     ),
     (
         "a run larger than its pool",
@@ -358,7 +304,12 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
         put("training.0.gpusPerNode", 4),
         [("slipway:training[0].gpusPerNode", "training-gpus")],
     ),
-    ("a run over its team's limit", put("teams.0.gpus", 16), [("slipway:training[0].nodes", "training-quota")]),
+    (
+        "a run over its team's limit",
+        put("teams.0.gpus", 16),
+        # Two remedies: the namespace's limit, and the share of the pool that follows from it.
+        [("slipway:training[0].nodes", "queue-run-fits"), ("slipway:training[0].nodes", "training-quota")],
+    ),
     ("a run with a foreign volume", put("teams.0.storage", []), [("slipway:training[0].storage", "training-storage")]),
     (
         "an image that moves",
@@ -378,14 +329,11 @@ BAD: list[tuple[str, Callable[[Document], None], Expected]] = [
 
 
 @pytest.mark.parametrize(("change", "expected"), [case[1:] for case in BAD], ids=[case[0] for case in BAD])
-def test_a_mistake_gets_exactly_its_own_problems(
-    document: Document, change: Callable[[Document], None], expected: Expected
-) -> None:
+def test_a_mistake_gets_exactly_its_own_problems(document: Document, change: Change, expected: Expected) -> None:
     change(document)
-    with pytest.raises(SettingsError) as error:
-        load(document)
-    assert [(problem.path, problem.rule) for problem in error.value.problems] == expected
-    for problem in error.value.problems:
+    error = refused(document)
+    assert [(problem.path, problem.rule) for problem in error.problems] == expected
+    for problem in error.problems:
         assert problem.allowed, "every problem says what is allowed"
         assert problem.fix, "every problem says what to do"
         assert "hunter2" not in str(problem), "a secret is never shown"
@@ -395,8 +343,3 @@ def test_there_are_more_than_forty_mistakes_with_names_of_their_own() -> None:
     names = [case[0] for case in BAD]
     assert len(names) >= 40
     assert len(set(names)) == len(names)
-
-
-def load(document: Document) -> object:
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-    return validate(raw, encrypted_values_are_clear=False)

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from stacks.governance import Usage
 from stacks.problems import yaml_path
-from stacks.settings import Settings, SettingsError, validate
-from stacks.sources import from_mapping
+from stacks.settings import Settings, SettingsError
+from tests.support.edits import accepted
 from tests.support.settings_fields import Place, every_field, leaves
 from tests.support.valid_governance import AMOUNTS
 
@@ -44,7 +44,20 @@ _FULL: dict[str, Any] = {
     },
     "registry": {"prefix": "r/x", "credentials": {"username": "u", "password": {"secure": "v1:x"}}},
     "tags": {"purpose": "try-out"},
+    "queueing": {
+        "cohort": "teams",
+        "fairSharing": True,
+        "strategy": "StrictFIFO",
+        "preemption": {"reclaimWithinCohort": "LowerPriority", "withinClusterQueue": "Never"},
+        "priorities": {"low": -10, "high": 10},
+        "waitMinutes": 30,
+        "recoveryMinutes": 5,
+        "requeues": 3,
+    },
+    "trainingOperator": {"installJobset": False},
 }
+QUEUE = {"nodes": {"training": 4}, "borrowingLimit": {"system": 1}, "lendingLimit": {"training": 2}, "weight": 2}
+
 FREE_TEXT = {"Registry.prefix", "RegistryCredentials.username", "Suppression.resource", "Suppression.reason"}
 """Fields that take every short text; they are broken by type, not by form."""
 
@@ -63,12 +76,17 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
     local["cluster"]["addonVersions"] = {"vpc-cni": "v1.18.5-eksbuild.1"}
     local["pools"][1].update(placementGroup=True, diskGib=200, nodeRepair=True, capacity={"kind": "onDemand"})
     local["pools"][1].update(replacement="createFirst", amiRelease="1.36.1-20261105")
+    local["pools"][1].update(labels={"example.com/rack": "r7"}, dedicated=True)
     local["pools"][1]["scaling"] = {"owner": "settings", "minNodes": 0}
-    local["training"][0].update(gpusPerNode=8, environment={"NCCL_DEBUG": "INFO"}, queue="main")
+    local["training"][0].update(gpusPerNode=8, processesPerNode=8, environment={"NCCL_DEBUG": "INFO"}, priority="high")
+    local["training"][0].update(launcher="torchrun", runner="job", minNodes=2, queue="default")
+    local["training"][0]["topology"] = {"level": "kubernetes.io/hostname", "required": False}
+    local["training"][0]["parallelism"] = {"replicas": 1, "shards": -1, "tensor": 4, "pipeline": 2, "schedule": "1F1B"}
     local["storage"][0].update(backupDays=0, finalBackup=False)
     local["storage"][0]["dataRepositories"][0]["autoExport"] = False
     key = "arn:aws:kms:us-east-1:000000000000:key/11111111-2222-3333-4444-555555555555"
     access = [{"prefix": "models/assistant/"}, {"bucket": "models", "prefix": "assistant/", "keyArn": key}]
+    local["teams"][0]["queue"] = QUEUE
     local["teams"][1]["modelAccess"] = local["inference"][0]["modelAccess"] = access
     local["policies"] = {
         "levels": {"gpu": "advisory", "storage-bucket-private": "remediate"},
@@ -103,9 +121,8 @@ def documents() -> tuple[tuple[str, dict[str, Any]], ...]:
 
 def problems(document: dict[str, Any]) -> list[tuple[str, str, str]]:
     """(path, rule, whole text) of every problem; anything but a SettingsError fails the test as what it is."""
-    raw = from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
     try:
-        validate(raw, encrypted_values_are_clear=False)
+        accepted(document)
     except SettingsError as error:
         return [(item.path, item.rule, str(item)) for item in error.problems]
     return []
@@ -160,15 +177,25 @@ ACCEPT_HUGE = {
 }
 
 
+THE_REST = {"ParallelismSettings.replicas", "ParallelismSettings.shards"}
+"""Fields in which -1 means whatever the others leave."""
+FACTORS = "ParallelismSettings."
+"""Fields that are wrong together only: their product is, which is told of the section."""
+
+
 def judge(document: dict[str, Any], place: Place, field: str, value: Any) -> None:
     huge = isinstance(value, int) and not isinstance(value, bool) and value > 0
     # Not mistakes: these are left out of the count, and hypothesis makes others in their place.
     assume(not (huge and field in ACCEPT_HUGE))
     assume(not (isinstance(value, str) and field in FREE_TEXT | {"Training.script"}))
+    assume(not (value == -1 and field in THE_REST))
     found = problems(broken(document, place, value))
     expected = yaml_path(place)
+    section = yaml_path(place[:-1]) if field.startswith(FACTORS) else expected
     assert found, f"{expected} = {value!r} was accepted"
-    assert any(path == expected or path.startswith((f"{expected}[", f"{expected}.")) for path, _, _ in found), found
+    assert any(
+        path in (expected, section) or path.startswith((f"{expected}[", f"{expected}.")) for path, _, _ in found
+    ), found
     assert all(RULE.fullmatch(rule) for _, rule, _ in found), found
     assert not any("Traceback" in text for _, _, text in found)
     assert all("do:" in text and "allowed:" in text for _, _, text in found)

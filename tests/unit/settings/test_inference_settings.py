@@ -4,20 +4,9 @@ from typing import Any
 
 import pytest
 
-from stacks.settings import SettingsError, validate
-from stacks.sources import Raw, from_mapping
+from tests.support.edits import accepted, problems, refused
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
-
-
-def _raw(document: dict[str, Any]) -> Raw:
-    return from_mapping({f"slipway:{key}": value for key, value in document.items()}, source="test")
-
-
-def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
-    with pytest.raises(SettingsError) as error:
-        validate(_raw(document), encrypted_values_are_clear=False)
-    return [(problem.path, problem.rule) for problem in error.value.problems]
 
 
 @pytest.mark.parametrize(
@@ -32,6 +21,14 @@ def problems(document: dict[str, Any]) -> list[tuple[str, str]]:
         (
             {"server": {"kind": "runtime", "runtime": "kserve-hugginfaceserver"}},
             ("slipway:inference[0].server.runtime", "inference-runtime"),
+        ),
+        (
+            {"model": {"uri": f"oci://r/a@sha256:{'0' * 64}", "sizeGib": 60}},
+            ("slipway:inference[0].model.uri", "inference-model-image"),
+        ),
+        (
+            {"server": {"kind": "runtime", "runtime": "kserve-tritonserver"}},
+            ("slipway:inference[0].server.modelFormat", "inference-model-format"),
         ),
     ],
 )
@@ -52,7 +49,7 @@ def test_replicas_beyond_the_pool_and_the_team_are_told_with_both_limits(documen
 
 @pytest.mark.parametrize(
     "uri",
-    ["s3://models/chat/latest", "s3://models/chat", "hf://owner/model", "hf://owner/model:main", "oci://registry/a:v1"],
+    ["s3://models/chat/latest", "s3://models/chat", "hf://owner/model", "hf://owner/model:main"],
 )
 def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
@@ -61,11 +58,11 @@ def test_an_address_that_may_hold_another_model_tomorrow_is_refused(document: di
 
 @pytest.mark.parametrize(
     "uri",
-    [f"hf://owner/model:{COMMIT}", "lake://models/assistant/v4", "pvc://claim/chat-2", f"oci://r/a@sha256:{'0' * 64}"],
+    [f"hf://owner/model:{COMMIT}", "lake://models/assistant/v4", "pvc://claim/chat-2"],
 )
 def test_an_address_of_one_version_is_accepted(document: dict[str, Any], uri: str) -> None:
     document["inference"][0]["model"]["uri"] = uri
-    settings = validate(_raw(document), encrypted_values_are_clear=False)
+    settings = accepted(document)
     assert settings.inference[0].model.uri == uri
 
 
@@ -81,9 +78,7 @@ def test_a_model_that_no_role_may_read_is_refused_with_what_would_let_it(
     document: dict[str, Any], uri: str, expected: str
 ) -> None:
     document["inference"][0]["model"]["uri"] = uri
-    with pytest.raises(SettingsError) as error:
-        validate(_raw(document), encrypted_values_are_clear=False)
-    (problem,) = error.value.problems
+    (problem,) = refused(document).problems
     assert (problem.path, problem.rule) == ("slipway:inference[0].model.uri", "inference-model-access")
     assert problem.fix.startswith(expected)
     assert "modelAccess covers lake://models/assistant/" in problem.what
@@ -99,7 +94,7 @@ def test_a_services_own_access_takes_the_place_of_its_teams(document: dict[str, 
     service = document["inference"][0]
     service["model"]["uri"] = "s3://models/assistant/v3"
     service["modelAccess"] = [{"bucket": "models", "prefix": prefix}]
-    assert validate(_raw(document), encrypted_values_are_clear=False).inference[0].model_access[0].prefix == prefix
+    assert accepted(document).inference[0].model_access[0].prefix == prefix
     service["model"]["uri"] = "lake://models/assistant/v3"
     assert problems(document) == [("slipway:inference[0].model.uri", "inference-model-access")]
 
@@ -120,4 +115,4 @@ def test_the_lakes_key_is_nobodys_setting(document: dict[str, Any]) -> None:
     assert problems(document) == [("slipway:teams[1].modelAccess[0].keyArn", "model-access-key")]
     document["teams"][1]["modelAccess"].append({"bucket": "models", "prefix": "chat/", "keyArn": key})
     del document["teams"][1]["modelAccess"][0]["keyArn"]
-    assert validate(_raw(document), encrypted_values_are_clear=False).teams[1].model_access[1].key_arn == key
+    assert accepted(document).teams[1].model_access[1].key_arn == key

@@ -185,9 +185,9 @@ def hand_over(document: dict[str, Any], secrets: list[str] | None = None) -> pul
 MIRROR = {"SLIPWAY_CHARTS_MIRROR": "http://127.0.0.1:8080/charts"}
 
 
-def test_the_engine_and_the_file_give_the_same_settings(engine: None, document: dict[str, Any]) -> None:
+def test_the_engine_and_the_file_give_the_same_settings(engine: None, document: dict[str, Any], tmp_path: Path) -> None:
     from_engine = load(hand_over(document), environ=MIRROR)
-    from_file = load_file(CONFIG / "Pulumi.local.yaml")
+    from_file = load_file(save(tmp_path, document))
     assert from_engine.charts.mirror == MIRROR["SLIPWAY_CHARTS_MIRROR"]
     assert from_engine.model_copy(update={"charts": from_file.charts}) == from_file
 

@@ -43,6 +43,17 @@ build)
 esac
 """
 
+# A uv that makes an environment of one file, or fails with the words that the test gave it.
+FAKE_UV = """#!/bin/sh
+state="$(dirname "$0")/../state"
+[ "$1" = cache ] && { echo "$state/uv-cache"; exit 0; }
+echo "$UV_PROJECT_ENVIRONMENT $*" >> "$state/uv.txt"
+[ -f "$state/uv-fail.txt" ] && { cat "$state/uv-fail.txt" >&2; exit 2; }
+mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
+printf '#!/bin/sh\\n' > "$UV_PROJECT_ENVIRONMENT/bin/python"
+chmod +x "$UV_PROJECT_ENVIRONMENT/bin/python"
+"""
+
 
 @dataclass
 class Machine:
@@ -96,6 +107,16 @@ class Machine:
         (self.state / "fails.txt").write_text(f"{package}\n")
         (self.state / "fail.txt").write_text(answer)
 
+    def refuse_packages(self, answer: str) -> None:
+        """Makes uv fail with these words."""
+        (self.state / "uv-fail.txt").write_text(answer)
+
+    @property
+    def synced(self) -> list[str]:
+        """What uv was asked for: the environment and the arguments."""
+        file = self.state / "uv.txt"
+        return file.read_text().splitlines() if file.exists() else []
+
     def mend(self) -> None:
         (self.state / "fail.txt").unlink()
 
@@ -122,7 +143,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     """A machine without Go, without tools, and without a network."""
     for name in ("bin", "state", "state/sdk/python/cmd", "state/sdk/python/dist"):
         (tmp_path / name).mkdir(parents=True)
-    for command in ("cat", "dirname", "grep", "sleep"):
+    for command in ("cat", "chmod", "dirname", "grep", "mkdir", "sleep"):
         found = shutil.which(command)
         assert found, f"{command} is needed by the fake go"
         (tmp_path / "bin" / command).symlink_to(found)
@@ -133,7 +154,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setenv("SLIPWAY_PULUMI_DOWNLOADS", "off")
     monkeypatch.setenv("COLUMNS", "200")
     layout.module_key.cache_clear()
-    return Machine(tmp_path)
+    made = Machine(tmp_path)
+    made.put("uv", FAKE_UV)
+    return made
 
 
 @pytest.fixture

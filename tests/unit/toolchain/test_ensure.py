@@ -52,8 +52,8 @@ def test_only_what_is_asked_for_is_built(machine: Machine) -> None:
 
 
 def test_an_unknown_executable_is_refused_with_the_names_there_are(machine: Machine) -> None:
-    with pytest.raises(ToolchainError, match="no executable called 'kubectl'") as caught:
-        ensure(["kubectl"], console=machine.output)
+    with pytest.raises(ToolchainError, match="no executable called 'helm'") as caught:
+        ensure(["helm"], console=machine.output)
     assert "kube-apiserver" in caught.value.hint
 
 
@@ -95,7 +95,7 @@ def test_the_end_is_a_table_of_what_each_took(machine: Machine) -> None:
     ensure(["etcd"], console=machine.output)
     rows = [line for line in _shown(machine).splitlines() if "etcd" in line]
     assert "etcd" in rows[-1]
-    assert [cell.strip() for cell in rows[-1].split("│")][2:6] == ["3.6.14", "build", "0 MB", "0:00"]
+    assert [cell.strip() for cell in rows[-1].split("│")][2:5] == ["3.6.14", "build", "0 MB"]
 
 
 def test_off_a_terminal_each_step_is_a_line_with_its_number_and_an_estimate(machine: Machine) -> None:
@@ -103,7 +103,7 @@ def test_off_a_terminal_each_step_is_a_line_with_its_number_and_an_estimate(mach
     ensure(["etcd"], console=machine.output)
     lines = _shown(machine).splitlines()
     assert lines[0].startswith("[1/2] Go modules: download and verify (about ")
-    assert lines[3] == "[2/2] etcd 3.6.14: 0:00"
+    assert lines[3].startswith("[2/2] etcd 3.6.14: 0:0")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

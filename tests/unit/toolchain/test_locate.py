@@ -46,6 +46,8 @@ def test_an_executable_of_the_user_is_taken_when_it_is_recent_enough(
         ("pulumi", "#!/no/such/interpreter\n"),
         ("kube-scheduler", _says("Kubernetes v1.37.0")),
         ("kube-scheduler", _says("Kubernetes v1.35.9")),
+        ("kubectl", _says("Client Version: v1.34.9")),
+        ("kubectl", _says("Client Version: v1.38.0")),
         ("pulumi-resource-kubernetes", _says("v4.25.0")),
         ("pulumi-language-python-exec", _says("v3.259.0")),
     ],

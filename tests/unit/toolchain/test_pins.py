@@ -33,11 +33,26 @@ def _module(name: str) -> GoModule:
         ("kubernetes", "k8s.io/kubernetes", TOOLS["kube-apiserver"].version),
         ("kwok", "sigs.k8s.io/kwok", TOOLS["kwok"].version),
         ("kserve", "github.com/kserve/kserve", TOOLS["kserve-manager"].version),
+        ("kueue", "sigs.k8s.io/kueue", TOOLS["kueue-manager"].version),
+        ("jobset", "sigs.k8s.io/jobset", TOOLS["jobset-manager"].version),
+        ("trainer", "github.com/kubeflow/trainer/v2", TOOLS["trainer-manager"].version),
     ],
 )
 def test_the_versions_that_we_show_are_those_of_the_go_modules(module: str, go_module: str, version: str) -> None:
     required = re.findall(rf"^(?:require|\t)?\s*{re.escape(go_module)} (v\S+)", _read(module, "go.mod"), re.MULTILINE)
     assert required == [f"v{version}"]
+
+
+def _libraries(module: str) -> dict[str, str]:
+    return dict(re.findall(r"^\t(\S+) (v\S+)", _read(module, "go.mod"), re.MULTILINE))
+
+
+@pytest.mark.parametrize(("one", "other"), [("kueue", "jobset"), ("kueue", "trainer"), ("jobset", "trainer")])
+def test_controllers_agree_on_what_they_share_so_that_it_is_compiled_once(one: str, other: str) -> None:
+    first, second = _libraries(one), _libraries(other)
+    shared = sorted(set(first) & set(second) - {"sigs.k8s.io/jobset", "github.com/kubeflow/trainer/v2"})
+    assert {name: first[name] for name in shared} == {name: second[name] for name in shared}
+    assert first["k8s.io/client-go"] == f"v0.{TOOLS['kube-apiserver'].version.removeprefix('1.')}"
 
 
 def _read(module: str, file: str) -> str:

@@ -83,6 +83,11 @@ def test_processes_meet_at_the_pod_of_index_zero(container: dict[str, Any]) -> N
     assert command[-2:] == ["train.py", "--steps=100"], "the script's own arguments come after the script"
 
 
+def test_torchrun_waits_for_the_last_checkpoint_of_its_processes(container: dict[str, Any]) -> None:
+    values = {item["name"]: item.get("value") for item in container["env"]}
+    assert values["TORCH_ELASTIC_SHUTDOWN_TIMEOUT"] == "110", "its own 30 s are a quarter of the pods' grace period"
+
+
 def test_the_service_resolves_pods_that_are_not_ready() -> None:
     objects = manifests(SPEC, PROFILE)
     service, pod = objects["service"], objects["job"]["spec"]["template"]

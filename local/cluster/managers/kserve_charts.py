@@ -79,11 +79,6 @@ def kserve_chart(name: str, version: str, module: Path) -> StandIn:
     return StandIn(name, version, files)
 
 
-def metadata(name: str, version: str) -> dict[str, str]:
-    """The chart's entry in the index."""
-    return {"apiVersion": "v2", "name": name, "version": version, "appVersion": version, "type": "application"}
-
-
 def _files(chart: Path) -> dict[str, str]:
     found = sorted(path for path in chart.rglob("*") if path.is_file() and path.name not in _NEVER_PACKED)
     return {path.relative_to(chart).as_posix(): path.read_text() for path in found}

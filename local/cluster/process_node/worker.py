@@ -1,0 +1,399 @@
+"""One pod, from the moment that it is bound to this node until nothing of it is left."""
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+import shutil
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx2
+
+from local.cluster.kube import Document, KubeError
+from local.cluster.process_node import hooks, starting, stopping
+from local.cluster.process_node.context import NodeContext, clock, pod_context, utc_now
+from local.cluster.process_node.network import resolver
+from local.cluster.process_node.plan import Plan, next_step
+from local.cluster.process_node.poster import StatusPoster
+from local.cluster.process_node.probes import Probes
+from local.cluster.process_node.records import Record, Terminated, Waiting, records_of, restore
+from local.cluster.process_node.sandbox import MemoryMount, Sandbox
+from local.cluster.process_node.seams import NodeError
+from local.cluster.process_node.status import pod_status
+from local.cluster.process_node.volumes import MountError
+
+_LOG = logging.getLogger(__name__)
+_SHM_BYTES = 64 << 20
+"""containerd's ``/dev/shm``."""
+_MOUNT_RETRY_SECONDS = 1.0
+_MOUNT_EVENT_SECONDS = 10.0
+_REFRESH_SECONDS = 10.0
+"""A kubelet looks at its ConfigMaps and Secrets once a minute; nobody here wants to wait for that."""
+_WATCH_SECONDS = 1.0
+_FLUSH_SECONDS = 30.0
+
+
+class PodWorker:
+    """Runs a pod; ``update`` tells it of changes, ``task`` ends when nothing is left."""
+
+    def __init__(self, node: NodeContext, pod: Document) -> None:
+        records = records_of(pod)
+        self._restored = restore(records, pod, utc_now())
+        self.context = pod_context(node, pod, records, self._wake, self._exited)
+        ref = self.context.ref
+        self._poster = StatusPoster(node.kube, ref.namespace, ref.name, ref.uid)
+        self._woken = asyncio.Event()
+        self._probes: dict[str, Probes] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._status: Document = {}
+        self._override: dict[str, str] = {}
+        """Phase, reason and message that the node decided on."""
+        self._deleted = False
+        """The object is gone already."""
+        self.task = asyncio.create_task(self._run(), name=f"pod {self.context.words}")
+
+    def update(self, pod: Document) -> None:
+        """The pod has changed."""
+        self.context.pod = pod
+        self._wake()
+
+    def forget(self) -> None:
+        """The pod is gone from the API: end it, and report to nobody."""
+        self._deleted = True
+        self._wake()
+
+    def _wake(self) -> None:
+        self._woken.set()
+
+    async def _run(self) -> None:
+        poster = asyncio.create_task(self._poster.run())
+        try:
+            if not self._over():
+                await self._live()
+            await self._end()
+            await self._report_end()
+            await self._drop()
+        finally:
+            # Also when the agent ends: its containers end with it, but logs stay for its successor.
+            await self._kill()
+            poster.cancel()
+
+    # Life
+
+    async def _live(self) -> None:
+        if self._restored:
+            self._after_restart()
+        if not await self._set_up():
+            return
+        watch = asyncio.create_task(self._watch())
+        try:
+            while not self._leaving():
+                self._woken.clear()
+                plan = self._step()
+                self._post()
+                if plan.finished:
+                    return
+                await self._sleep(plan)
+        finally:
+            watch.cancel()
+
+    def _over(self) -> bool:
+        return (self.context.pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+    def _leaving(self) -> bool:
+        return self._deleted or bool(self._override) or "deletionTimestamp" in self.context.pod["metadata"]
+
+    def _after_restart(self) -> None:
+        """A former agent's containers are dead, and so is their sandbox: init containers run again before others do."""
+        records = self.context.records
+        if next_step(records, self._policy(), self.context.backoff, "", clock()).finished:
+            return
+        message = "Pod sandbox changed, it will be killed and re-created."
+        self.context.node.events.pod(self.context.pod, "SandboxChanged", message)
+        if any(record.init for record in records):
+            for record in records:
+                if isinstance(record.state, Terminated) and (record.init or record.state.reason == "Unknown"):
+                    record.last = record.state
+                    record.state = Waiting("PodInitializing")
+
+    def _policy(self) -> str:
+        return str(self.context.pod["spec"].get("restartPolicy", "Always"))
+
+    async def _set_up(self) -> bool:
+        """Volumes, network and sandbox; False when the pod is to go before they are there."""
+        context, told = self.context, 0.0
+        self._post()
+        while not self._leaving():
+            self._woken.clear()
+            try:
+                await context.volumes.mount(context.pod)
+                await self._make_sandbox()
+            except MountError as error:
+                if not error.reported and clock() - told > _MOUNT_EVENT_SECONDS:
+                    told = clock()
+                    context.node.events.pod(context.pod, "FailedMount", str(error), warning=True)
+            except (NodeError, OSError) as error:
+                if clock() - told > _MOUNT_EVENT_SECONDS:
+                    told = clock()
+                    message = f"Failed to create pod sandbox: {error}"
+                    context.node.events.pod(context.pod, "FailedCreatePodSandBox", message, warning=True)
+            except (KubeError, httpx2.HTTPError) as error:
+                _LOG.info("%s: volumes wait: %s", context.words, error)
+            else:
+                return True
+            self._deadline()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), _MOUNT_RETRY_SECONDS)
+        return False
+
+    async def _make_sandbox(self) -> None:
+        context, spec = self.context, self.context.pod["spec"]
+        attachment = None
+        if not spec.get("hostNetwork"):
+            attachment = await context.node.network.attach(context.ref)
+        context.pod_ip = attachment.ip if attachment else context.node.settings.address
+        shm = context.directory / "shm"
+        shm.mkdir(parents=True, exist_ok=True)
+        host_name = resolver.hostname(context.pod)
+        (context.directory / "etc-hosts").write_text(resolver.hosts(context.pod, context.pod_ip))
+        (context.directory / "hostname").write_text(f"{host_name}\n")
+        servers = resolver.resolv_conf(context.pod, attachment.resolv_conf if attachment else "")
+        (context.directory / "resolv.conf").write_text(servers)
+        memory = [MemoryMount(str(shm), _SHM_BYTES, "1777"), *context.volumes.memory]
+        shared = bool(spec.get("shareProcessNamespace"))
+        context.sandbox = await Sandbox.create(
+            "" if spec.get("hostNetwork") else host_name, memory, attachment, shared_pid=shared
+        )
+
+    def _step(self) -> Plan:
+        context = self.context
+        plan = next_step(context.records, self._policy(), context.backoff, context.words, clock())
+        for record in context.records:
+            message = plan.backing_off.get(record.name)
+            if message is not None and isinstance(record.state, Terminated):
+                record.last = record.state
+                record.state = Waiting("CrashLoopBackOff", message)
+                words = f"Back-off restarting failed container {record.name} in pod {context.words}"
+                context.event(record, "BackOff", words, warning=True)
+            if record.running and not record.busy and record.name not in self._probes:
+                self._probe(record)
+        if plan.start is not None:
+            self._start(plan.start)
+        if plan.stop_sidecars:
+            self._stop_sidecars()
+        return plan
+
+    def _start(self, record: Record) -> None:
+        record.busy = True
+        if record.ended is not None:
+            self.context.backoff.used(record.name, clock())
+
+        async def start() -> None:
+            try:
+                await starting.start(self.context, record)
+            finally:
+                record.busy = False
+                self._wake()
+
+        self._spawn(start(), f"start of {record.name}")
+
+    def _stop_sidecars(self) -> None:
+        """The last one first, as they began; KEP-753."""
+        running = [record for record in self.context.records if record.sidecar and record.running]
+        if running and not running[-1].stopping:
+            self._spawn(stopping.stop(self.context, running[-1], hooks.grace_of(self.context.pod)), "stop of a sidecar")
+
+    def _probe(self, record: Record) -> None:
+        record.started = "startupProbe" not in record.spec
+        record.ready = record.started and "readinessProbe" not in record.spec
+        self._probes[record.name] = Probes(self.context, record, self._unhealthy)
+
+    def _unhealthy(self, record: Record, kind: str) -> None:
+        message = f"Container {record.name} failed {kind} probe, will be restarted"
+        grace = hooks.grace_of(self.context.pod)
+        probe = record.spec[f"{kind}Probe"]
+        grace = float(probe.get("terminationGracePeriodSeconds", grace))
+        self._spawn(stopping.stop(self.context, record, grace, message), f"restart of {record.name}")
+
+    def _exited(self, record: Record) -> None:
+        probes = self._probes.pop(record.name, None)
+        if probes is not None:
+            probes.stop()
+        if record.process is not None and not record.process.exit.cancelled():
+            stopping.ended(self.context, record, record.process.exit.result())
+        self._wake()
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=f"{self.context.words}: {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sleep(self, plan: Plan) -> None:
+        seconds = _WATCH_SECONDS if plan.wake_at is None else min(_WATCH_SECONDS, max(0.01, plan.wake_at - clock()))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._deadline()
+
+    async def _watch(self) -> None:
+        """What nobody tells: memory without control groups, full volumes, old tokens."""
+        refreshed = clock()
+        while True:
+            await asyncio.sleep(_WATCH_SECONDS)
+            for record in self.context.records:
+                group, process = self.context.groups.get(record.name), record.process
+                if group is None or process is None:
+                    continue
+                if await asyncio.to_thread(group.exceeds, process.pid):
+                    record.killed_for = "OOMKilled"
+                    process.kill()
+            if clock() - refreshed > _REFRESH_SECONDS:
+                refreshed = clock()
+                with contextlib.suppress(KubeError, httpx2.HTTPError):
+                    await self.context.volumes.refresh(self.context.with_addresses())
+                self._evict_for_volumes(await asyncio.to_thread(self.context.volumes.exceeded))
+
+    def _evict_for_volumes(self, found: tuple[str, int] | None) -> None:
+        if found is not None:
+            message = f'Usage of EmptyDir volume "{found[0]}" exceeds the limit "{found[1]}". '
+            self._override = {"phase": "Failed", "reason": "Evicted", "message": message}
+            self.context.node.events.pod(self.context.pod, "Evicted", message, warning=True)
+            self._wake()
+
+    def _deadline(self) -> None:
+        spec, status = self.context.pod["spec"], self.context.pod.get("status") or {}
+        seconds, began = spec.get("activeDeadlineSeconds"), status.get("startTime")
+        if seconds is None or began is None or self._override:
+            return
+        if (utc_now() - dt.datetime.fromisoformat(began)).total_seconds() >= seconds:
+            message = "Pod was active on the node longer than the specified deadline"
+            self._override = {"phase": "Failed", "reason": "DeadlineExceeded", "message": message}
+            self.context.node.events.pod(self.context.pod, "DeadlineExceeded", message)
+
+    # Death
+
+    async def _end(self) -> None:
+        """Stop all containers: sidecars after the others, the last one first."""
+        grace = self._grace()
+        for probes in self._probes.values():
+            probes.quiet()
+        # First whoever is being started: what runs then is stopped below.
+        starts = [task for task in self._tasks if ": start of " in task.get_name()]
+        for task in starts:
+            task.cancel()
+        await asyncio.gather(*starts, return_exceptions=True)
+        following = asyncio.create_task(self._follow_end(grace))
+        began = clock()
+        mains = [record for record in self.context.records if not record.sidecar]
+        await asyncio.gather(*(stopping.stop(self.context, record, grace) for record in mains))
+        for record in reversed([record for record in self.context.records if record.sidecar]):
+            await stopping.stop(self.context, record, max(0.0, min(grace, self._grace()) - (clock() - began)))
+        following.cancel()
+
+    async def _follow_end(self, grace: float) -> None:
+        """Tell how far the end is, and hurry when whoever deletes the pod says so."""
+        while True:
+            self._woken.clear()
+            self._post()
+            if self._grace() < grace:
+                grace = self._grace()
+                for record in self.context.records:
+                    if record.stopping:
+                        self._spawn(stopping.stop(self.context, record, grace), f"end of {record.name}")
+            await self._woken.wait()
+
+    def _grace(self) -> float:
+        """Seconds that containers have to end by themselves."""
+        if self._deleted:
+            # Nobody but this node removes a pod that ends in its own time, so that this one was removed by force:
+            # kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle, "Forced Pod termination".
+            return 0.0
+        meta = self.context.pod["metadata"]
+        return float(meta.get("deletionGracePeriodSeconds", hooks.grace_of(self.context.pod)))
+
+    async def _report_end(self) -> None:
+        if self._deleted:
+            return
+        meta = self.context.pod["metadata"]
+        await self._kill()
+        if not self._over():
+            self._settle_waiting()
+            self._post(terminal=True)
+        await self._poster.flush(_FLUSH_SECONDS)
+        while "deletionTimestamp" not in meta and not self._deleted:
+            # Its logs stay until somebody deletes it.
+            self._woken.clear()
+            await self._woken.wait()
+            meta = self.context.pod["metadata"]
+        if not self._deleted:
+            await self._delete()
+
+    def _settle_waiting(self) -> None:
+        """Containers that never ran end with their pod (``convertToAPIContainerStatuses`` for a pod being ended)."""
+        for record in self.context.records:
+            if isinstance(record.state, Waiting) and record.last is not None:
+                record.state, record.last = record.last, None
+
+    async def _delete(self) -> None:
+        ref = self.context.ref
+        path = f"/api/v1/namespaces/{ref.namespace}/pods/{ref.name}"
+        while not self._deleted:
+            try:
+                await self.context.node.kube.delete(path, uid=ref.uid, grace_seconds=0)
+            except (KubeError, httpx2.HTTPError) as error:
+                _LOG.info("%s: not deleted yet: %s", self.context.words, error)
+                await asyncio.sleep(_MOUNT_RETRY_SECONDS)
+            else:
+                return
+
+    async def _drop(self) -> None:
+        """Give everything back."""
+        context = self.context
+        await self._kill()
+        with contextlib.suppress(NodeError, OSError):
+            await context.node.network.detach(context.ref.uid)
+        await asyncio.to_thread(starting.remove_directory, context)
+        await asyncio.to_thread(shutil.rmtree, context.logs, ignore_errors=True)
+
+    async def _kill(self) -> None:
+        for probes in self._probes.values():
+            probes.stop()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        processes = [record.process for record in self.context.records if record.process is not None]
+        await asyncio.gather(*(process.abort() for process in processes))
+        for group in self.context.groups.values():
+            group.remove()
+        await self._close_sandbox()
+
+    async def _close_sandbox(self) -> None:
+        sandbox, self.context.sandbox = self.context.sandbox, None
+        if sandbox is not None:
+            await sandbox.close()
+
+    def _post(self, *, terminal: bool = False) -> None:
+        override = self._override if terminal else {}
+        context = self.context
+        status = pod_status(
+            self._with_own_status(),
+            context.records,
+            now=utc_now(),
+            host_ip=context.node.settings.address,
+            pod_ip=context.pod_ip,
+            sandbox=context.sandbox is not None,
+            terminal=terminal,
+            override=override,
+        )
+        self._status = status
+        self._poster.post(status)
+
+    def _with_own_status(self) -> Document:
+        """The pod as if the API server had answered already: what was posted last, and other people's conditions."""
+        pod = self.context.pod
+        status = pod.get("status") or {}
+        known = {item["type"]: item for item in status.get("conditions") or ()}
+        known |= {item["type"]: item for item in self._status.get("conditions") or ()}
+        start = self._status.get("startTime") or status.get("startTime")
+        return {**pod, "status": {**status, "conditions": list(known.values()), "startTime": start}}

@@ -1,0 +1,1 @@
+"""Checkpoints of a distributed run: written beside the training, published atomically, checked before use."""
