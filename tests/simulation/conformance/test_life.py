@@ -1,6 +1,7 @@
 """Probes, restarts, init containers, hooks, signals, limits, logs and deletion."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,15 +126,18 @@ def test_on_failure_restarts_until_success_and_keeps_the_last_log(node: ProcessW
 
 @conforms(LIFECYCLE + "#container-restarts", script("crash-loop", "exit 4", restartPolicy="Always"))
 def test_a_container_that_keeps_failing_backs_off(node: ProcessWorld) -> None:
-    def waiting() -> dict[str, str]:
-        found: dict[str, str] = node.container("crash-loop").get("state", {}).get("waiting", {})
-        return found
+    seen: dict[str, Any] = {}
 
-    node.wait("CrashLoopBackOff", lambda: waiting().get("reason") == "CrashLoopBackOff")
+    def backs_off() -> bool:
+        # One look at the pod: a moment later its container runs again.
+        seen.update(node.container("crash-loop"))
+        return bool(seen.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff")
+
+    node.wait("CrashLoopBackOff", backs_off)
     uid = node.get("crash-loop")["metadata"]["uid"]
     message = f"restarting failed container=main pod=crash-loop_default({uid})"
-    assert message in waiting()["message"]
-    assert node.container("crash-loop")["lastState"]["terminated"]["exitCode"] == 4
+    assert message in seen["state"]["waiting"]["message"]
+    assert seen["lastState"]["terminated"]["exitCode"] == 4
     assert node.status("crash-loop")["phase"] == "Running", "a pod that restarts is running"
     node.told("crash-loop", "BackOff", "Back-off restarting failed container main in pod")
 
