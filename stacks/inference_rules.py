@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from components import accelerators
-from components.kubernetes.kserve_runtimes import MODEL_FORMATS, RUNTIME_NAMES
+from components.kubernetes.kserve_runtimes import SERVING_RUNTIMES
 from stacks.inference import RuntimeServing
 from stacks.problems import Problem, near
 from stacks.rules import Report, rule
@@ -52,8 +52,8 @@ def _services_have_a_pool(settings: "Settings", report: Report) -> Iterator[Prob
 @rule("inference-runtime", SECTION)
 def _runtimes_are_known(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, service in enumerate(settings.inference):
-        if isinstance(service.server, RuntimeServing) and service.server.runtime not in RUNTIME_NAMES:
-            guess = near(service.server.runtime, RUNTIME_NAMES)
+        if isinstance(service.server, RuntimeServing) and service.server.runtime not in SERVING_RUNTIMES:
+            guess = near(service.server.runtime, SERVING_RUNTIMES)
             yield report.problem(
                 SECTION,
                 number,
@@ -61,7 +61,7 @@ def _runtimes_are_known(settings: "Settings", report: Report) -> Iterator[Proble
                 "runtime",
                 value=service.server.runtime,
                 what="the platform installs no serving runtime of this name",
-                allowed=", ".join(sorted(RUNTIME_NAMES)),
+                allowed=", ".join(sorted(SERVING_RUNTIMES)),
                 fix=f"did you mean {guess}?" if guess else "choose one of those, or bring a container",
             )
 
@@ -69,9 +69,9 @@ def _runtimes_are_known(settings: "Settings", report: Report) -> Iterator[Proble
 @rule("inference-model-format", SECTION)
 def _runtimes_serve_the_format(settings: "Settings", report: Report) -> Iterator[Problem]:
     for number, service in enumerate(settings.inference):
-        if not isinstance(service.server, RuntimeServing) or service.server.runtime not in MODEL_FORMATS:
+        if not isinstance(service.server, RuntimeServing) or service.server.runtime not in SERVING_RUNTIMES:
             continue
-        formats = MODEL_FORMATS[service.server.runtime]
+        formats = SERVING_RUNTIMES[service.server.runtime].formats
         if service.server.model_format not in formats:
             yield report.problem(
                 SECTION,
@@ -82,23 +82,6 @@ def _runtimes_serve_the_format(settings: "Settings", report: Report) -> Iterator
                 what=f"{service.server.runtime} serves no model of this format: KServe would make no pod",
                 allowed=", ".join(formats),
                 fix="name the model's format, or another runtime",
-            )
-
-
-@rule("inference-model-image", SECTION)
-def _models_are_no_images(settings: "Settings", report: Report) -> Iterator[Problem]:
-    for number, service in enumerate(settings.inference):
-        if service.model.uri.startswith("oci://"):
-            # KServe v0.20.0, pkg/utils/storage.go: modelcar and modelcar-init have no security context of their own.
-            yield report.problem(
-                SECTION,
-                number,
-                "model",
-                "uri",
-                value=service.model.uri,
-                what="KServe runs a model image in containers that the Pod Security of team namespaces refuses",
-                allowed="lake://, s3://, gs://, hf://, pvc://, https://",
-                fix="copy the model into the data lake, or into an image of your own (server: {kind: container})",
             )
 
 

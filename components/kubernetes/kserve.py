@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 
 from components import tokens, versions
 from components.kubernetes.charts import release
-from components.kubernetes.kserve_runtimes import ALL_KEYS, RUNTIME_NAMES
+from components.kubernetes.kserve_runtimes import ALL_KEYS, SERVING_RUNTIMES
 from components.ordering import after, ready
 from components.problems import refuse
 
@@ -46,9 +46,9 @@ class KServeArgs:
 def problems(args: KServeArgs) -> list[str]:
     """What the pinned release cannot do, and what is unknown to it."""
     found = [
-        f"runtime {name!r} is unknown, allowed are {', '.join(sorted(RUNTIME_NAMES))}"
+        f"runtime {name!r} is unknown, allowed are {', '.join(sorted(SERVING_RUNTIMES))}"
         for name in args.runtimes
-        if name not in RUNTIME_NAMES
+        if name not in SERVING_RUNTIMES
     ]
     if args.weighted_canary and versions.release_of(versions.KSERVE) < versions.KSERVE_WEIGHTED_CANARY:
         first = ".".join(map(str, versions.KSERVE_WEIGHTED_CANARY))
@@ -103,7 +103,7 @@ def resources_values(args: KServeArgs) -> dict[str, Any]:
 
 def runtimes_values(args: KServeArgs) -> dict[str, Any]:
     """Values of ``kserve-runtime-configs``: the runtimes that somebody uses, the chart's others off."""
-    wanted = {RUNTIME_NAMES[name] for name in args.runtimes}
+    wanted = {SERVING_RUNTIMES[name].key for name in args.runtimes}
     return {
         "kserve": {"servingruntime": {"enabled": True, **{key: {"disabled": key not in wanted} for key in ALL_KEYS}}}
     }

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components import accelerators
-from components.kubernetes.kserve_runtimes import MODEL_FORMATS
+from components.kubernetes.kserve_runtimes import SERVING_RUNTIMES
 
 Draw = Any
 Document = dict[str, Any]
@@ -169,6 +169,6 @@ def servers(draw: Draw) -> Document:
     args = draw(st.lists(st.just("--quick"), max_size=1))
     if draw(st.booleans()):
         return {"kind": "container", "image": "slipway/server:0.1.0", "args": args}
-    runtime = draw(st.sampled_from(sorted(MODEL_FORMATS)))
-    form = draw(st.sampled_from(MODEL_FORMATS[runtime]))
+    runtime = draw(st.sampled_from(sorted(SERVING_RUNTIMES)))
+    form = draw(st.sampled_from(SERVING_RUNTIMES[runtime].formats))
     return {"kind": "runtime", "runtime": runtime, "modelFormat": form, "args": args}
