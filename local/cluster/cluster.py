@@ -256,8 +256,7 @@ class SimulatedCluster:
             await plane.stop()
 
     def _remove(self, item: CloudObject) -> None:
-        for node in nodes_of(self._directory).glob("*"):
-            cgroups.clear(node)
+        cgroups.clear_all(nodes_of(self._directory))
         shutil.rmtree(self._directory, ignore_errors=True)
         self._store.remove(CLUSTER, item.id)
         _LOG.info("cluster %s: deleted", self.name)

@@ -113,8 +113,7 @@ class LocalEnvironment:
             left = [f"process {identity.pid} does not end" for identity in dict.fromkeys(survivors)]
             left += self._objects_left()
             for cluster in self.paths.clusters.glob("*"):
-                for node in nodes_of(cluster).glob("*"):
-                    cgroups.clear(node)
+                cgroups.clear_all(nodes_of(cluster))
             shutil.rmtree(self.paths.root, ignore_errors=True)
             if self.paths.root.exists():
                 left.append(f"directory {self.paths.root} cannot be removed")

@@ -139,6 +139,12 @@ class Cgroups:
             _cleared(base)
 
 
+def clear_all(nodes: Path) -> None:
+    """`clear` of every node that has its state below ``nodes``."""
+    for directory in nodes.glob("*"):
+        clear(directory)
+
+
 def clear(directory: Path) -> None:
     """Kill what is left in the control groups of a node whose agent has ended, and give the groups back.
 
