@@ -1,8 +1,10 @@
 """``slipway local kubectl``."""
 
+import contextlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -15,7 +17,6 @@ from cli.exits import Exit
 from local.cluster.environment import LocalEnvironment, UnknownNameError
 from local.toolchain.toolchain import Toolchain
 
-ClusterOption = Annotated[str | None, typer.Option("--cluster", help="Which, when there are several.")]
 # What follows the command's own options is kubectl's, dashes and all.
 PASSED_ON: Final = {
     "help_option_names": ["-h", "--help"],
@@ -27,7 +28,7 @@ PASSED_ON: Final = {
 def kubectl(
     arguments: Annotated[list[str], typer.Argument(metavar="ARGUMENTS...", help="kubectl's own.")],
     *,
-    cluster: ClusterOption = None,
+    cluster: Annotated[str | None, typer.Option("--cluster", help="Which, when there are several.")] = None,
     env: EnvironmentOption = "local",
 ) -> None:
     """Run kubectl on a simulated cluster, as the one who deployed it; it ends with kubectl's exit code.
@@ -44,13 +45,16 @@ def kubectl(
         config = Path(folder, "kubeconfig")
         config.write_text(document, encoding="utf-8")
         variables = {**os.environ, **LocalEnvironment(env).variables(), "KUBECONFIG": str(config)}
-        with subprocess.Popen([str(program), *arguments], env=variables) as child:
-            while True:
-                try:
-                    raise typer.Exit(child.wait())
-                except KeyboardInterrupt:
-                    # Ctrl-C reached kubectl too, from the terminal: its end is ours.
-                    continue
+        code = _run([str(program), *arguments], variables)
+    raise typer.Exit(code)
+
+
+def _run(command: Sequence[str], variables: Mapping[str, str]) -> int:
+    with subprocess.Popen(command, env=variables) as child:
+        while True:
+            # Ctrl-C reaches kubectl too, from the terminal: its end is ours.
+            with contextlib.suppress(KeyboardInterrupt):
+                return child.wait()
 
 
 def kubeconfig_of(env: str, cluster: str | None) -> str:

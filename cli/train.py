@@ -17,8 +17,9 @@ from cli.train_spec import Wishes, profile_of, wanted_spec
 from cli.train_stop import Stopped, refuse_finished, remove
 from cli.train_stop import resume as resume_run
 from cli.train_stop import stop as stop_run
-from cli.train_submit import as_yaml, check, objects, submit
+from cli.train_submit import Manifest, as_yaml, check, objects, submit
 from cli.training import ORIGIN_LABEL, SUBMITTED, TrainingState, training_state
+from workloads.specs import TrainingSpec
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -125,14 +126,18 @@ def submit_run(
         terminal.messages().print(f"{spec.run}: accepted by the API server; nothing was made", soft_wrap=True)
         return
     submit(platform, made)
+    _print_submitted(spec, made, as_json=as_json)
+    if follow:
+        _follow(platform, find_run(platform.runs([spec.namespace]), spec.run, [spec.namespace]), node=0, tail=None)
+
+
+def _print_submitted(spec: TrainingSpec, made: list[Manifest], *, as_json: bool) -> None:
     if as_json:
         kinds = [{"kind": item["kind"], "name": item["metadata"]["name"]} for item in made]
         terminal.print_json({"run": spec.run, "namespace": spec.namespace, "objects": kinds})
     else:
         shape = f"{spec.nodes} nodes x {spec.processes} processes"
         terminal.messages().print(f"submitted {spec.run} to {spec.namespace}: {shape}", soft_wrap=True)
-    if follow:
-        _follow(platform, find_run(platform.runs([spec.namespace]), spec.run, [spec.namespace]), node=0, tail=None)
 
 
 @app.command("list")
