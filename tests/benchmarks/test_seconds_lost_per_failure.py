@@ -15,7 +15,7 @@ import pytest
 
 from tests.benchmarks.measure import machine
 from tests.support.training_faults import FAULTS, RANK, STRIKE, UNNOTICED, cost_of
-from tests.support.training_world import Run, TrainingWorld
+from tests.support.training_world import Run, TrainingWorld, training_world
 from workloads.reliability import FailureCost, ettr, expected_replay_seconds, young_daly_seconds
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.simulation, pytest.mark.timeout(3600)]
@@ -27,13 +27,8 @@ TARGET = "ETTR of at least 95 % at an MTBF of 3 h"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingWorld]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        made = TrainingWorld("seconds-lost", tmp_path_factory.mktemp("training"))
-        try:
-            yield made
-        finally:
-            made.close()
+    with training_world("seconds-lost", tmp_path_factory.mktemp("training")) as made:
+        yield made
 
 
 def test_seconds_lost_per_failure(world: TrainingWorld) -> None:

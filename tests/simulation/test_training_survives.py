@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.training_faults import FAULTS, RANK, STRIKE, UNNOTICED
-from tests.support.training_world import STEPS, TrainingWorld
+from tests.support.training_world import STEPS, TrainingWorld, training_world
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(3000)]
 
@@ -20,13 +20,8 @@ EVERYTHING = set(range(1, STEPS + 1))
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrainingWorld]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLIPWAY_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        made = TrainingWorld("survives", tmp_path_factory.mktemp("training"))
-        try:
-            yield made
-        finally:
-            made.close()
+    with training_world("survives", tmp_path_factory.mktemp("training")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import pulumi
+import pytest
 
 from components.kubernetes import queue_objects, queueing, training_operator
 from components.kubernetes.queue_objects import TeamShare
@@ -80,6 +81,18 @@ class Recovery:
     detected: float
     rescheduled: float
     seen: str
+
+
+@contextmanager
+def training_world(name: str, directory: Path) -> Iterator["TrainingWorld"]:
+    """A world that stands for the length of the block, with everything of it below ``directory``."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_STATE_DIR", str(directory / "state"))
+        made = TrainingWorld(name, directory)
+        try:
+            yield made
+        finally:
+            made.close()
 
 
 class TrainingWorld:

@@ -7,7 +7,7 @@ import pytest
 
 from local.cluster.process_node.cgroups import Cgroups
 from tests.support.conforms import conforms
-from tests.support.process_world import ENDLESS, ProcessWorld, container, pod, script
+from tests.support.process_world import ENDLESS, Document, ProcessWorld, container, pod, script
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 LIFECYCLE = "concepts/workloads/pods/pod-lifecycle/"
@@ -343,13 +343,16 @@ def test_a_deleted_pod_ends_gracefully_and_then_goes(node: ProcessWorld) -> None
     assert ("Killing", "Stopping container main") in node.events("deleted")
 
 
+def _stubborn(name: str, digit: int) -> Document:
+    """A pod that no SIGTERM ends, with a process that the digit tells from those of other cases."""
+    sleeper = f"(trap '' TERM; exec sleep {ENDLESS}{digit})"
+    text = f"trap '' TERM; {sleeper} & while true; do sleep 0.1; done"
+    return script(name, text, terminationGracePeriodSeconds=600)
+
+
 @conforms(
     LIFECYCLE + "#pod-termination-forced",
-    script(
-        "forced",
-        f"trap '' TERM; (trap '' TERM; exec sleep {ENDLESS}1) & while true; do sleep 0.1; done",
-        terminationGracePeriodSeconds=600,
-    ),
+    _stubborn("forced", 1),
 )
 def test_a_forced_deletion_leaves_no_process(node: ProcessWorld) -> None:
     node.phase("forced", "Running")
@@ -358,11 +361,7 @@ def test_a_forced_deletion_leaves_no_process(node: ProcessWorld) -> None:
 
 @conforms(
     LIFECYCLE + "#pod-termination-forced",
-    script(
-        "forced-later",
-        f"trap '' TERM; (trap '' TERM; exec sleep {ENDLESS}2) & while true; do sleep 0.1; done",
-        terminationGracePeriodSeconds=600,
-    ),
+    _stubborn("forced-later", 2),
 )
 def test_a_forced_deletion_ends_the_patience_of_an_earlier_one(node: ProcessWorld) -> None:
     node.phase("forced-later", "Running")
