@@ -1,5 +1,6 @@
 """Tiers: what this machine cannot run now is said in the last lines, and with CI=true nothing may be left out."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -11,6 +12,9 @@ SIMULATION = pytest.StashKey[int]()
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would every process that the tests start and interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+asyncio.set_event_loop(None)
+"""What needs a current event loop where none runs fails at once, not only after a test that has called asyncio.run."""
 
 
 def _toolchain_missing() -> str | None:

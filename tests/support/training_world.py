@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import pulumi
 import pytest
 
 from components.kubernetes import queue_objects, queueing, training_operator
@@ -20,6 +19,7 @@ from components.outputs import AcceleratorKind, FabricProfile, PoolOutputs
 from local.cluster.nodes import NODE_LABEL, PROCESS
 from tests.simulation.test_training_controllers import Platform
 from tests.support.cluster_world import CLUSTER
+from tests.support.outputs import known
 from tests.support.process_world import ProcessWorld
 from workloads.manifests.runs import manifests
 from workloads.manifests.runtimes import cluster_runtimes
@@ -152,7 +152,7 @@ class TrainingWorld:
             zones=("us-east-1a",),
             vcpus_per_node=NODE.vcpus,
             memory_gib_per_node=NODE.memory_gib,
-            ready=pulumi.Output.from_input("ready"),
+            ready=known("ready"),
         )
         share = TeamShare(team=TEAM, nodes={pool.name: 2})
         queues = queueing.QueueingArgs(pools=[pool], shares=[share], charts_mirror="")

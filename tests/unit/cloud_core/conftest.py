@@ -11,7 +11,7 @@ from local.cloud.store import SqliteStore
 from tests.unit.cloud_core.toy import PACKAGE
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def schema_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Tests leave nothing in the user's cache."""
     directory = tmp_path_factory.mktemp("cache")

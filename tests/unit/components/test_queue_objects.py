@@ -1,16 +1,15 @@
 """Kueue's objects from pools and shares, to the last figure."""
 
-import pulumi
-
 from components.accelerators import instance
 from components.aws.fabric import default_taints, fabric_profile
 from components.kubernetes import queue_objects as objects
 from components.kubernetes.quantities import decimal
 from components.kubernetes.queue_objects import Preemption, TeamShare
 from components.outputs import AcceleratorKind, FabricProfile, PoolOutputs, Taint
+from tests.support.outputs import known
 
 P5 = instance("p5.48xlarge")
-READY: pulumi.Output[str] = pulumi.Output.from_input("ready")
+READY = known("ready")
 
 
 def pool(name: str, profile: FabricProfile, *, vcpus: int, memory_gib: int) -> PoolOutputs:

@@ -1,6 +1,7 @@
 """The trainer's own checks accept what every recipe tells it, for every number of nodes that the recipe allows."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -39,6 +40,8 @@ def test_the_trainer_accepts_the_arguments_of_every_recipe() -> None:
     try:
         python = environment() / "bin" / "python"
     except ToolchainError as error:
+        if os.environ.get("CI") == "true":
+            raise
         pytest.skip(f"the workloads' environment is not there: {error}")
     questions = asked(GPU_TARGET, sorted(RECIPES))
     questions += asked(CPU_TARGET, sorted(set(RECIPES) - set(MADE_FOR_GPUS)))
