@@ -76,7 +76,7 @@ def submit_run(
     name: Annotated[str | None, typer.Option(help="What it is called; runs of one name share checkpoints.")] = None,
     image: Annotated[str | None, typer.Option(help="Another image than the recipe's.")] = None,
     queue: Annotated[str | None, typer.Option(help="A queue of the team; unset: its default.")] = None,
-    priority: Annotated[str | None, typer.Option(help="A priority class of the environment.")] = None,
+    priority: Annotated[str | None, typer.Option(help="One of the environment's `queueing.priorities`.")] = None,
     nodes: Annotated[int | None, typer.Option(min=1, help="Recipes debug, elastic, lora_finetune, mpi.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Every recipe.")] = None,
     size: Annotated[str | None, typer.Option(help="Size of the model; every recipe but debug.")] = None,

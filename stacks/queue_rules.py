@@ -153,8 +153,7 @@ def _priorities_are_known(settings: "Settings", report: Report) -> Iterator[Prob
         return
     known = settings.queueing.priorities
     for number, run in enumerate(settings.training):
-        # An Indexed Job's priority is Kubernetes' own class, which somebody else makes.
-        if run.runner == "trainer" and run.priority is not None and run.priority not in known:
+        if run.priority is not None and run.priority not in known:
             guess = near(run.priority, known)
             yield report.problem(
                 "training",

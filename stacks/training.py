@@ -80,5 +80,5 @@ class Training(Section):
     queue: Name | None = None
     """Name of a queue that admits the run. Unset: the team's default queue, where the stack has ``queueing``."""
     priority: Name | None = None
-    """Name of a priority class: Kueue's WorkloadPriorityClass with the runner ``trainer``, else Kubernetes' own."""
+    """One of ``queueing.priorities``: who of the queue goes first, and whom the run may put out. Unset: priority 0."""
     topology: TopologySettings | None = None

@@ -178,14 +178,15 @@ def _controllers(spec: TrainingSpec, place: Place) -> Found:
         )
     if place.queues:
         return
-    wants = {"queue": spec.queue, "topology": spec.topology.level if spec.topology else None}
+    level = spec.topology.level if spec.topology else None
+    wants = {"queue": spec.queue, "priority": spec.priority_class, "topology": level}
     for key, value in wants.items():
         if value is not None:
             yield problem(
                 "training-queue",
                 key,
                 value=value,
-                what="nothing admits or places the run by it: Kueue is not installed there",
+                what="nothing admits, orders or places runs by it: Kueue is not installed there",
                 allowed="a stack with queueing",
                 fix=f"add the section queueing, or leave {key} out",
             )

@@ -111,7 +111,7 @@ class TrainingSpec:
     queue: str | None = None
     """LocalQueue of the namespace that admits it; None: the namespace's default, where there is Kueue at all."""
     priority_class: str | None = None
-    """Of a Job: the pods' PriorityClass. Of a TrainJob: Kueue's WorkloadPriorityClass."""
+    """Kueue's WorkloadPriorityClass, and never the pods' PriorityClass; None: priority 0."""
     observables: Observables = field(default_factory=Observables)
     runner: Runner = Runner.JOB
     launcher: Launcher = Launcher.TORCHRUN

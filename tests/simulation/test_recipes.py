@@ -9,12 +9,13 @@ import pytest
 
 from components.accelerators import instance
 from components.aws.fabric import default_taints, fabric_profile
+from components.kubernetes.queue_objects import priority_class
 from components.outputs import AcceleratorKind, FabricProfile
 from tests.simulation.test_training_controllers import Platform, controllers
 from workloads.manifests.runs import manifests
 from workloads.manifests.runtimes import cluster_runtimes
 from workloads.recipes import RECIPES, Target, debug
-from workloads.specs import ClaimMount, NodeShare, Topology, TrainingSpec
+from workloads.specs import ClaimMount, NodeShare, Runner, Topology, TrainingSpec
 
 pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
@@ -42,6 +43,8 @@ PATHS = {
     "TrainJob": f"{TRAINER}/namespaces/team/trainjobs",
     "TrainingRuntime": f"{TRAINER}/namespaces/team/trainingruntimes",
     "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies",
+    "Service": "/api/v1/namespaces/team/services",
+    "Job": "/apis/batch/v1/namespaces/team/jobs",
 }
 KUEUE = "kueue.x-k8s.io/v1beta2"
 
@@ -67,6 +70,7 @@ def _prepare(platform: Platform) -> None:
     platform.apply(f"/apis/{KUEUE}/clusterqueues", queue)
     local = {"metadata": {"name": "default"}, "spec": {"clusterQueue": "team"}}
     platform.apply(f"/apis/{KUEUE}/namespaces/team/localqueues", {"apiVersion": KUEUE, "kind": "LocalQueue", **local})
+    platform.apply(f"/apis/{KUEUE}/workloadpriorityclasses", priority_class("urgent", 1000))
 
 
 def _recipe(name: str, target: Target) -> TrainingSpec:
@@ -119,6 +123,17 @@ def test_the_pods_have_what_the_run_and_the_runtime_give_them(platform: Platform
     assert patience["node.kubernetes.io/unreachable"] == 30, "Kueue's own patch did not replace it"
     assert (pod["securityContext"]["runAsUser"], pod["terminationGracePeriodSeconds"]) == (1000, 120)
     assert pod["subdomain"] == spec.run
+
+
+@pytest.mark.parametrize("runner", list(Runner))
+def test_a_priority_is_the_queues_for_each_runner_and_not_the_pods(platform: Platform, runner: Runner) -> None:
+    spec = replace(debug(SMALL, name=f"urgent-{runner}"), runner=runner, priority_class="urgent")
+    _running(platform, spec)
+    made = platform.got(f"/apis/{KUEUE}/namespaces/team/workloads")["items"]
+    (found,) = [item["spec"] for item in made if item["metadata"]["ownerReferences"][0]["name"] == spec.run]
+    kueues = {"group": "kueue.x-k8s.io", "kind": "WorkloadPriorityClass", "name": "urgent"}
+    assert (found["priority"], found["priorityClassRef"]) == (1000, kueues)
+    assert {pod["spec"]["priority"] for pod in _pods(platform, spec)} == {0}
 
 
 def test_the_gang_restarts_for_its_own_failures_a_counted_number_of_times(platform: Platform) -> None:

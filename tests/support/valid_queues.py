@@ -1,6 +1,6 @@
 """Queues and the training operator, drawn at random so that every run of their stack can be admitted."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import strategies as st
@@ -21,15 +21,13 @@ def queue_sections(draw: Draw, document: Mapping[str, Any]) -> Document:
     able = all(run["nodes"] <= kept.get(run["pool"], run["nodes"]) for run in document["training"])
     if any(run["pool"] in unqueued for run in document["training"]) or not able or not draw(st.booleans()):
         for run in document["training"]:
-            run |= {"queue": None, "topology": None}
-        _without_foreign_classes(document["training"])
+            run |= {"queue": None, "priority": None, "topology": None}
         return {"trainingOperator": draw(operator)}
     chosen = draw(queueing())
     known = ["low", "high"] if chosen["priorities"] is None else chosen["priorities"]
     for run in document["training"]:
         run["queue"] = draw(st.sampled_from([None, "default"]))
         run["priority"] = draw(st.sampled_from([None, *known]))
-    _without_foreign_classes(document["training"])
     served = {service["pool"] for service in document["inference"]}
     pools = [
         pool
@@ -39,13 +37,6 @@ def queue_sections(draw: Draw, document: Mapping[str, Any]) -> Document:
     if pools and document["teams"]:
         document["teams"][0]["queue"] = draw(team_queues(draw(st.sampled_from(pools))))
     return {"queueing": chosen, "trainingOperator": draw(operator)}
-
-
-def _without_foreign_classes(runs: Iterable[Document]) -> None:
-    """A Job's priority class is one that somebody else has made in the cluster; nobody has."""
-    for run in runs:
-        if run["runner"] == "job":
-            run["priority"] = None
 
 
 @st.composite

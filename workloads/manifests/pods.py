@@ -204,6 +204,5 @@ def pod_spec(
     optional = {
         "affinity": near or None,
         "imagePullSecrets": [{"name": spec.pull_secret}] if spec.pull_secret else None,
-        "priorityClassName": spec.priority_class,
     }
     return {**result, **{key: value for key, value in optional.items() if value is not None}}

@@ -22,6 +22,7 @@ torchrun ends with 1 whatever its children ended with, so a mistake in the scrip
 
 RUN_LABEL = "slipway.dev/run"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 
 
 def labels(spec: TrainingSpec) -> dict[str, str]:
@@ -33,6 +34,15 @@ def labels(spec: TrainingSpec) -> dict[str, str]:
         RUN_LABEL: spec.run,
         "slipway.dev/team": spec.namespace,
     }
+
+
+def queue_labels(spec: TrainingSpec) -> dict[str, str]:
+    """What Kueue reads of a Job or TrainJob: who admits it, and who goes first.
+
+    The pods get no priority of their own: the scheduler puts out single pods of a gang, Kueue puts out whole runs.
+    """
+    wanted = {QUEUE_LABEL: spec.queue, PRIORITY_LABEL: spec.priority_class}
+    return {key: value for key, value in wanted.items() if value is not None}
 
 
 def manifests(spec: TrainingSpec, profile: FabricProfile) -> dict[str, Manifest]:
@@ -145,13 +155,10 @@ def job(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
     No ``ttlSecondsAfterFinished``: a finished job that vanished by itself would be a run that Pulumi believes missing
     after the next refresh, and starts again. Finished jobs hold no devices; they go with their entry in the settings.
     """
-    metadata = _metadata(spec)
-    if spec.queue is not None:
-        metadata["labels"] = {**metadata["labels"], QUEUE_LABEL: spec.queue}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": metadata,
+        "metadata": {**_metadata(spec), "labels": {**labels(spec), **queue_labels(spec)}},
         "spec": {
             "completionMode": "Indexed",
             "completions": spec.nodes,

@@ -20,12 +20,12 @@ from workloads.manifests.pods import (
 from workloads.manifests.runtimes import LAUNCHER, NODE, own_runtime, runtime_name
 from workloads.manifests.training import (
     CLUSTER_DOMAIN,
-    QUEUE_LABEL,
     RENDEZVOUS_PORT,
     RUN_LABEL,
     labels,
     nodes_range,
     policy,
+    queue_labels,
 )
 from workloads.specs import Launcher, TrainingSpec
 
@@ -33,7 +33,6 @@ Manifest = dict[str, Any]
 
 PATCH_MANAGER = "slipway.dev/run"
 """Owner of the run's patch: Kueue adds one of its own beside it."""
-PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
 KIT_TRAINER = "workloads/trainer/main.py"
@@ -54,7 +53,6 @@ def manifests(spec: TrainingSpec, profile: FabricProfile) -> dict[str, Manifest]
 
 def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
     """The TrainJob. It has no time to live: a finished run that vanished would look like one to start again."""
-    queued = {QUEUE_LABEL: spec.queue, PRIORITY_LABEL: spec.priority_class}
     own = own_runtime(spec)
     return {
         "apiVersion": versions.TRAINER_API,
@@ -62,7 +60,7 @@ def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
         "metadata": {
             "name": spec.run,
             "namespace": spec.namespace,
-            "labels": {**labels(spec), **{key: value for key, value in queued.items() if value is not None}},
+            "labels": {**labels(spec), **queue_labels(spec)},
             # The run takes hours and may wait for nodes: an update must not wait for it, nor fail with it.
             "annotations": {"pulumi.com/skipAwait": "true"},
         },

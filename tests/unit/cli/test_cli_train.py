@@ -80,6 +80,27 @@ def test_a_recipe_may_name_the_teams_queue_and_a_priority_that_there_is(platform
     assert (made.queue, made.priority_class) == ("default", "high")
 
 
+def test_a_priority_is_refused_where_nothing_queues(platform: Platform) -> None:
+    bare = platform.stack.settings.model_copy(update={"queueing": None, "training_operator": None})
+    with pytest.raises(SettingsError) as caught:
+        spec(replace(platform, stack=replace(platform.stack, settings=bare)), priority="high")
+    assert [(item.path, item.rule) for item in caught.value.problems] == [("run.priority", "training-queue")]
+
+
+@pytest.mark.parametrize("runner", ["job", "trainer"])
+def test_a_priority_in_a_file_is_one_of_the_queues_for_each_runner(
+    platform: Platform, tmp_path: Path, runner: str
+) -> None:
+    file = tmp_path / "run.yaml"
+    entry = {"name": "mine", "team": "research", "pool": "training", "nodes": 2, "image": "slipway/trainer:0.1.0"}
+    file.write_text(yaml.safe_dump({**entry, "script": "x.py", "runner": runner, "priority": "hihg"}))
+    with pytest.raises(SettingsError) as caught:
+        spec(platform, recipe=None, team=None, pool=None, file=file)
+    assert [(item.path, item.rule) for item in caught.value.problems] == [("run.priority", "priority-unknown")]
+    made = spec(platform, recipe=None, team=None, pool=None, file=file, priority="high")
+    assert made.priority_class == "high"
+
+
 def test_a_file_has_the_keys_of_the_settings_and_the_same_errors(platform: Platform, tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     entry = {"name": "mine", "team": "research", "pool": "training", "nodes": 2, "image": "slipway/trainer:0.1.0"}

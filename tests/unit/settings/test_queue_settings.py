@@ -147,10 +147,19 @@ def test_a_run_on_an_autoscalers_pool_is_told(two_teams: Document) -> None:
     assert problems(two_teams) == [("slipway:training[0].pool", "queue-run-fits")]
 
 
-def test_a_priority_that_is_no_class_is_told_for_runs_that_are_queued_by_it(two_teams: Document) -> None:
+@pytest.mark.parametrize("runner", ["job", "trainer"])
+def test_a_priority_that_is_no_class_of_the_queues_is_told(two_teams: Document, runner: str) -> None:
     two_teams.update(trainingOperator={}, queueing={"priorities": {"high": 10}})
-    two_teams["training"][0].update(runner="trainer", priority="hihg")
+    two_teams["training"][0].update(runner=runner, priority="hihg")
     assert problems(two_teams) == [("slipway:training[0].priority", "priority-unknown")]
+    two_teams["training"][0]["priority"] = "high"
+    assert accepted(two_teams).training[0].priority == "high"
+
+
+def test_a_priority_without_queues_is_told_since_nothing_would_go_by_it(two_teams: Document) -> None:
+    two_teams["queueing"] = None
+    two_teams["training"][0]["priority"] = "system-cluster-critical"
+    assert problems(two_teams) == [("slipway:training[0].priority", "training-queue")]
 
 
 def test_an_unknown_word_for_preemption_is_told(two_teams: Document) -> None:

@@ -214,6 +214,16 @@ INVALID: list[tuple[str, dict[str, Any], Place, str, str, str, str, str]] = [
         "add the section queueing",
     ),
     (
+        "a priority without Kueue",
+        {"priority_class": "high", "runner": Runner.JOB},
+        replace(PLACE, queues=False),
+        "priority",
+        "training-queue",
+        "high",
+        "a stack with queueing",
+        "add the section queueing",
+    ),
+    (
         "closeness without Kueue",
         {"topology": Topology(level="rack")},
         replace(PLACE, queues=False),

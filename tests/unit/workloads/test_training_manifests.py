@@ -181,12 +181,20 @@ def test_a_part_of_a_node_gets_its_share_and_no_fabric() -> None:
     assert limits == {"memory": "870Gi", "nvidia.com/gpu": "4"}
 
 
-def test_a_queue_is_a_label_and_a_pull_secret_a_reference() -> None:
-    spec = replace(SPEC, queue="research", pull_secret="registry", priority_class="high")
-    job = manifests(spec, PROFILE)["job"]
-    pod = job["spec"]["template"]["spec"]
-    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "research"
-    assert (pod["imagePullSecrets"], pod["priorityClassName"]) == ([{"name": "registry"}], "high")
+def test_a_pull_secret_is_a_reference() -> None:
+    pod = manifests(replace(SPEC, pull_secret="registry"), PROFILE)["job"]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_queue_and_priority_are_labels_of_the_job_and_nothing_of_its_pods() -> None:
+    job = manifests(replace(SPEC, queue="research", priority_class="high"), PROFILE)["job"]
+    kueues = {key: value for key, value in job["metadata"]["labels"].items() if "kueue" in key}
+    assert kueues == {"kueue.x-k8s.io/queue-name": "research", "kueue.x-k8s.io/priority-class": "high"}
+    template = job["spec"]["template"]
+    assert "priorityClassName" not in template["spec"], "admission refuses pods of a PriorityClass that nobody made"
+    assert not [key for key in template["metadata"]["labels"] if "kueue" in key]
+    quiet = manifests(replace(SPEC, queue=None, priority_class=None), PROFILE)["job"]["metadata"]["labels"]
+    assert not [key for key in quiet if "kueue" in key]
 
 
 # --- identity of a run ---------------------------------------------------------------------------------------------
