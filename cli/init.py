@@ -51,6 +51,9 @@ def init(
     reservation: Annotated[Answer, typer.Option(help="Id of the reservation or block (cr-…).")] = None,
     storage_gib: Annotated[Answer, typer.Option(help="GiB of Lustre, or none.")] = None,
     team: Annotated[Answer, typer.Option(help="First team.")] = None,
+    queues: Annotated[
+        Answer, typer.Option(help="Kueue and Kubeflow Trainer: BestEffortFIFO, StrictFIFO or none.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: defaults for what no option says.")] = False,
 ) -> None:
     """Ask about a new environment, and write its settings file. It creates nothing else and overwrites nothing.

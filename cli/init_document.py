@@ -81,7 +81,7 @@ _TEMPLATE: Final = """\
   slipway:teams:
     - name: {team}
       gpus: {gpus}
-{claims}
+{claims}{queues}
   slipway:training: []
   slipway:inference: []
   slipway:links: []
@@ -121,6 +121,7 @@ def render(name: str, answers: Answers) -> str:
         team=quoted["team"],
         gpus=_gpus(answers),
         claims="" if answers["storage_gib"] == NONE else "      storage: [scratch]\n",
+        queues=_queues(answers),
     )
 
 
@@ -215,6 +216,23 @@ def _storage(answers: Answers) -> str:
         "          prefix: datasets/",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _queues(answers: Answers) -> str:
+    """Queues, and the operator whose runs they admit as a whole: whoever wants one of them alone edits the file."""
+    if answers["queues"] == NONE:
+        return ""
+    return f"""
+  # Kueue: a run starts when everything that it needs is free, and never in part. Teams lend each other idle nodes.
+  slipway:queueing:
+    cohort: teams
+    # BestEffortFIFO lets a smaller run pass one that waits for more nodes; StrictFIFO lets nobody pass.
+    strategy: {_text(answers["queues"])}
+
+  # Kubeflow Trainer and JobSet, for runs with runner: trainer, whose whole gang restarts together.
+  slipway:trainingOperator:
+    installJobset: true
+"""
 
 
 def _first_zone(answers: Answers) -> str:

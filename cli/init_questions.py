@@ -157,6 +157,12 @@ QUESTIONS: Final = (
         settles=("slipway:storage",),
     ),
     Question(key="team", text="First team", default=_fixed("research"), settles=("slipway:teams",)),
+    Question(
+        key="queues",
+        text="Queues for training runs, and Kubeflow Trainer: BestEffortFIFO, StrictFIFO (nobody passes), or none",
+        default=_fixed("BestEffortFIFO"),
+        settles=("slipway:queueing", "slipway:trainingOperator"),
+    ),
 )
 
 

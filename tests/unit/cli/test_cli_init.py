@@ -12,6 +12,7 @@ from cli.exits import Exit
 from cli.init_document import NONE, problems, render
 from cli.init_questions import QUESTIONS, defaults
 from cli.main import run
+from stacks.queueing import Queueing, TrainingOperator
 from stacks.settings import load_file
 
 
@@ -38,6 +39,7 @@ ANSWERS = {
     "gpu_type": ("p5.48xlarge", "g6e.12xlarge"),
     "capacity": ("onDemand", "spot", "reservation", "capacityBlock"),
     "storage_gib": ("1200", "4800", NONE),
+    "queues": ("BestEffortFIFO", NONE),
 }
 
 
@@ -63,6 +65,20 @@ def test_the_written_file_loads_with_what_was_answered(checkout: Path) -> None:
     assert settings.teams[0].gpus == 32
     assert settings.state_backend.url == "s3://slipway-state-111122223333?region=us-east-1"
     assert not settings.simulated
+
+
+@pytest.mark.parametrize("strategy", ["BestEffortFIFO", "StrictFIFO"])
+def test_one_answer_brings_queues_and_the_operator_whose_runs_they_admit(checkout: Path, strategy: str) -> None:
+    assert run(["init", "try", "--yes", "--queues", strategy]) == Exit.OK
+    settings = load_file(checkout / "Pulumi.try.yaml")
+    assert settings.queueing == Queueing(strategy=strategy)
+    assert settings.training_operator == TrainingOperator()
+
+
+def test_without_queues_runs_are_jobs_for_which_nothing_is_installed(checkout: Path) -> None:
+    assert run(["init", "try", "--yes", "--queues", NONE]) == Exit.OK
+    settings = load_file(checkout / "Pulumi.try.yaml")
+    assert (settings.queueing, settings.training_operator) == (None, None)
 
 
 def test_it_shows_the_file_and_the_next_three_commands(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -98,6 +114,7 @@ def test_a_file_that_exists_is_left_as_it_is(checkout: Path, capsys: pytest.Capt
         (["--storage-gib", "1300"], "lustre-sizing"),
         (["--team", "kube-system"], "namespace-reserved"),
         (["--ttl", "2w"], "ttl-format"),
+        (["--queues", "fifo"], "choice-unknown"),
         (["--owner", 'a"\nslipway:protect: true'], "tag-value"),
     ],
 )
