@@ -80,8 +80,7 @@ _TEMPLATE: Final = """\
   # A team is a namespace with limits.
   slipway:teams:
     - name: {team}
-      gpus: {gpus}
-{claims}{queues}
+{limits}{claims}{queues}
   slipway:training: []
   slipway:inference: []
   slipway:links: []
@@ -119,7 +118,7 @@ def render(name: str, answers: Answers) -> str:
         pool=_pool(answers),
         storage=_storage(answers),
         team=quoted["team"],
-        gpus=_gpus(answers),
+        limits=_limits(answers),
         claims="" if answers["storage_gib"] == NONE else "      storage: [scratch]\n",
         queues=_queues(answers),
     )
@@ -239,13 +238,23 @@ def _first_zone(answers: Answers) -> str:
     return answers["zones"].split(",")[0].strip()
 
 
-def _gpus(answers: Answers) -> int:
-    """Every GPU of the pool."""
+def _limits(answers: Answers) -> str:
+    """Everything that the pool has, as the team's limits: a run takes most of a node's processors with its GPUs.
+
+    Empty where the pool's answers are wrong, which its own rules tell.
+    """
     from components.accelerators import UnknownInstanceTypeError, instance
 
+    text = answers["gpu_nodes"]
+    nodes = int(text) if text.isascii() and text.isdigit() else 0
     try:
-        devices = instance(answers["gpu_type"]).devices
+        kind = instance(answers["gpu_type"])
     except UnknownInstanceTypeError:
-        return 0
-    nodes = answers["gpu_nodes"]
-    return devices * int(nodes) if nodes.isascii() and nodes.isdigit() else 0
+        return ""
+    if nodes == 0:
+        return ""
+    return f"""\
+      gpus: {kind.devices * nodes}
+      cpus: {kind.vcpus * nodes}
+      memoryGib: {kind.memory_gib * nodes}
+"""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.prompt import Prompt
 
 from cli import init, terminal
@@ -13,7 +14,8 @@ from cli.init_document import NONE, problems, render
 from cli.init_questions import QUESTIONS, defaults
 from cli.main import run
 from stacks.queueing import Queueing, TrainingOperator
-from stacks.settings import load_file
+from stacks.settings import load_file, validate
+from stacks.sources import from_mapping
 
 
 @pytest.fixture
@@ -79,6 +81,17 @@ def test_without_queues_runs_are_jobs_for_which_nothing_is_installed(checkout: P
     assert run(["init", "try", "--yes", "--queues", NONE]) == Exit.OK
     settings = load_file(checkout / "Pulumi.try.yaml")
     assert (settings.queueing, settings.training_operator) == (None, None)
+
+
+@pytest.mark.parametrize("kind", ["g6e.12xlarge", "p5.48xlarge"])
+@pytest.mark.parametrize("queues", ["BestEffortFIFO", NONE])
+def test_a_run_of_the_first_team_may_take_every_node_of_the_pool(kind: str, queues: str) -> None:
+    answers = defaults({"environment": "x", "gpu_type": kind, "gpu_nodes": "4", "queues": queues})
+    config = yaml.safe_load(render("x", answers))["config"]
+    run_of_all = {"name": "all", "team": "research", "pool": "gpu", "nodes": 4, "storage": "scratch"}
+    config["slipway:training"] = [{**run_of_all, "image": "slipway/trainer:0.1.0", "script": "train.py"}]
+    settings = validate(from_mapping(config, source="x"), encrypted_values_are_clear=False)
+    assert settings.training[0].nodes == 4
 
 
 def test_it_shows_the_file_and_the_next_three_commands(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
