@@ -5,6 +5,7 @@ import contextlib
 import logging
 import shutil
 import signal
+from collections.abc import Collection
 from pathlib import Path
 
 from local.cluster.informer import Informer
@@ -18,6 +19,7 @@ from local.cluster.process_node.node_status import NodeStatus
 from local.cluster.process_node.sandbox import Sandbox
 from local.cluster.process_node.seams import NodeError, NodeSettings
 from local.cluster.process_node.simulated import SimulatedPod, is_simulated
+from local.cluster.process_node.status import finished
 from local.cluster.process_node.store import Pods
 from local.cluster.process_node.worker import PodWorker
 from local.toolchain import workloads
@@ -104,9 +106,10 @@ class Agent:
                 context.allocatable = (item.get("status") or {}).get("allocatable") or {}
             if not swept:
                 swept = True
-                living = {item["metadata"]["uid"] for item in pods.items.values()}
-                await asyncio.to_thread(self._sweep, living)
-                await context.network.keep(living)
+                living = {item["metadata"]["uid"]: item for item in pods.items.values()}
+                await asyncio.to_thread(self._sweep, living.keys())
+                # A finished pod has given its address back, or would have if the former agent had lived.
+                await context.network.keep({uid for uid, item in living.items() if not finished(item)})
             self._sync(context, pods)
 
     def _sync(self, context: NodeContext, pods: Informer[Document]) -> None:
@@ -134,7 +137,7 @@ class Agent:
         failed = not task.cancelled() and task.exception() is not None
         asyncio.get_running_loop().call_later(_RETRY_SECONDS if failed else 0.0, self._changed.set)
 
-    def _sweep(self, living: set[str]) -> None:
+    def _sweep(self, living: Collection[str]) -> None:
         """Remove what is left of pods that went away while no agent ran."""
         base = self._settings.directory
         for path in [*(base / "pods").glob("*"), *(base / "logs").glob("*")]:

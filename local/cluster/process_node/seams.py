@@ -83,11 +83,15 @@ class PodNetwork(Protocol):
         ...
 
     async def detach(self, uid: str) -> None:
-        """Take address and namespace back, also after a restart of the agent; nothing when there is none."""
+        """Take address and namespace back, also after a restart of the agent; nothing when there is none.
+
+        Raises:
+            OSError: the address is free now, but that could not be written down.
+        """
         ...
 
     async def keep(self, uids: Collection[str]) -> None:
-        """Take the addresses of all other pods back: of those that went while no agent ran."""
+        """Take the addresses of all other pods back: of those that ended or went while no agent ran."""
         ...
 
     async def problem(self) -> str:

@@ -9,6 +9,11 @@ from local.cluster.process_node.plan import phase
 from local.cluster.process_node.records import Record, Running, State, Terminated, Waiting, stamp
 
 
+def finished(pod: Document) -> bool:
+    """Whether its phase says that nothing of it will ever run again."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+
+
 def pod_status(
     pod: Document,
     records: Sequence[Record],

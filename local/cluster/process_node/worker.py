@@ -20,7 +20,7 @@ from local.cluster.process_node.probes import Probes
 from local.cluster.process_node.records import Record, Terminated, Waiting, records_of, restore
 from local.cluster.process_node.sandbox import MemoryMount, Sandbox
 from local.cluster.process_node.seams import NodeError
-from local.cluster.process_node.status import pod_status
+from local.cluster.process_node.status import finished, pod_status
 from local.cluster.process_node.volumes import MountError
 
 _LOG = logging.getLogger(__name__)
@@ -69,11 +69,14 @@ class PodWorker:
     async def _run(self) -> None:
         poster = asyncio.create_task(self._poster.run())
         try:
-            if not self._over():
+            if not finished(self.context.pod):
                 await self._live()
-            await self._end()
-            await self._report_end()
-            await self._drop()
+                await self._end()
+                await self._kill()
+                await self._report_end()
+            await self._release()
+            await self._await_deletion()
+            await asyncio.to_thread(self._remove_files)
         finally:
             # Also when the agent ends: its containers end with it, but logs stay for its successor.
             await self._kill()
@@ -97,9 +100,6 @@ class PodWorker:
                 await self._sleep(plan)
         finally:
             watch.cancel()
-
-    def _over(self) -> bool:
-        return (self.context.pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
     def _leaving(self) -> bool:
         return self._deleted or bool(self._override) or "deletionTimestamp" in self.context.pod["metadata"]
@@ -314,19 +314,10 @@ class PodWorker:
     async def _report_end(self) -> None:
         if self._deleted:
             return
-        meta = self.context.pod["metadata"]
-        await self._kill()
-        if not self._over():
+        if not finished(self.context.pod):
             self._settle_waiting()
             self._post(terminal=True)
         await self._poster.flush(_FLUSH_SECONDS)
-        while "deletionTimestamp" not in meta and not self._deleted:
-            # Its logs stay until somebody deletes it.
-            self._woken.clear()
-            await self._woken.wait()
-            meta = self.context.pod["metadata"]
-        if not self._deleted:
-            await self._delete()
 
     def _settle_waiting(self) -> None:
         """Containers that never ran end with their pod (``convertToAPIContainerStatuses`` for a pod being ended)."""
@@ -334,7 +325,21 @@ class PodWorker:
             if isinstance(record.state, Waiting) and record.last is not None:
                 record.state, record.last = record.last, None
 
-    async def _delete(self) -> None:
+    async def _release(self) -> None:
+        """Give the network back, as ``SyncTerminatingPod`` with the sandbox; the status keeps the address.
+
+        After the report: the controllers that take it out of Services know before the address is another pod's.
+        """
+        try:
+            await self.context.node.network.detach(self.context.ref.uid)
+        except OSError as error:
+            _LOG.warning("%s: the agent's next start gives the address back: %s", self.context.words, error)
+
+    async def _await_deletion(self) -> None:
+        """Its logs stay until somebody deletes it."""
+        while "deletionTimestamp" not in self.context.pod["metadata"] and not self._deleted:
+            self._woken.clear()
+            await self._woken.wait()
         ref = self.context.ref
         path = f"/api/v1/namespaces/{ref.namespace}/pods/{ref.name}"
         while not self._deleted:
@@ -346,14 +351,9 @@ class PodWorker:
             else:
                 return
 
-    async def _drop(self) -> None:
-        """Give everything back."""
-        context = self.context
-        await self._kill()
-        with contextlib.suppress(NodeError, OSError):
-            await context.node.network.detach(context.ref.uid)
-        await asyncio.to_thread(starting.remove_directory, context)
-        await asyncio.to_thread(shutil.rmtree, context.logs, ignore_errors=True)
+    def _remove_files(self) -> None:
+        starting.remove_directory(self.context)
+        shutil.rmtree(self.context.logs, ignore_errors=True)
 
     async def _kill(self) -> None:
         for probes in self._probes.values():

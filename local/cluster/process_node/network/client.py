@@ -1,7 +1,6 @@
 """The network of one node's pods, from the agent's side."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -103,16 +102,20 @@ class ClusterNetwork:
         async with self._lock:
             namespace, address = self._pods.pop(uid, (None, None))
             address = address or (self._addresses.find(uid) if self._addresses else None)
-            if address and self._joined:
-                # At once, also where a process of the pod still holds on to the namespace.
-                with contextlib.suppress(LinkError):
+            try:
+                if address and self._joined:
+                    # At once, also where a process of the pod still holds on to the namespace.
                     await _aside(partial(unplug, self._joined.network, address))
-            if namespace is not None:
-                os.close(namespace)
-            if self._addresses:
-                self._addresses.release(uid)
-            elif self._kept is not None:
-                self._kept.discard(uid)
+            except (LinkError, OSError) as error:
+                # Its pair of devices ends with the namespace, and `plug` removes what the address's next owner finds.
+                _LOG.warning("pod %s: %s", uid, error)
+            finally:
+                if namespace is not None:
+                    os.close(namespace)
+                if self._addresses:
+                    self._addresses.release(uid)
+                elif self._kept is not None:
+                    self._kept.discard(uid)
 
     async def keep(self, uids: Collection[str]) -> None:
         """See ``seams.PodNetwork``."""
