@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Final
 
 from components import versions
+from workloads.manifests.launching import KIT_TRAINER
 from workloads.manifests.pods import SHUTDOWN_SECONDS
-from workloads.manifests.trainjob import KIT_TRAINER
 from workloads.parallelism import REST, Parallelism
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, TrainingSpec
 

@@ -14,6 +14,8 @@ _JOBS: Final = frozenset({JOB, JOB_SET})
 _TEMPLATE: Final = "spec.template.spec"
 _MAIN: Final = f"{_TEMPLATE}.containers[0]"
 _DEVICE_MEMORY: Final = "/dev/shm"  # noqa: S108 -- a mount path in a container
+_TORCHRUN: Final = ("torchrun", "torch.distributed.run", "workloads.trainer.launch")
+"""The program, torch's module behind it, and the kit's, which hands on exit codes; all take the same options."""
 
 
 def _example(path: str, value: object) -> Example:
@@ -39,7 +41,7 @@ def _parallel(resource: Resource, _context: Context) -> Iterator[Violation]:
             )
         for container in objects.containers(pod, initial=False):
             words = (*container.texts("command"), *container.texts("args"))
-            if not any("torchrun" in word for word in words[:3]):
+            if not any(launcher in word for launcher in _TORCHRUN for word in words[:3]):
                 continue
             processes, nodes = _option(words, "nproc-per-node"), _option(words, "nnodes")
             gpus, pods = sum(objects.accelerators(container).values()), job.number("parallelism") or 1

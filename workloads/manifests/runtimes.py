@@ -8,6 +8,7 @@ restarts, what the pods may do, and how long nothing else is tried.
 from typing import Any
 
 from components import versions
+from workloads.manifests.launching import CONFIGURATION_EXIT_CODES
 from workloads.manifests.pods import CONTAINER_SECURITY, GRACE_SECONDS, POD_SECURITY, Part
 from workloads.specs import DEFAULT_RESTARTS, Launcher, TrainingSpec
 
@@ -21,9 +22,6 @@ NODE = "node"
 LAUNCHER = "launcher"
 """Trainer's name of the job that runs mpirun."""
 ANCESTOR_LABEL = "trainer.kubeflow.org/trainjob-ancestor-step"
-CONFIGURATION_EXIT_CODES = (2, 65, 78)
-"""Every further attempt ends the same way: torchrun refused its own arguments (argparse), the loss diverged, or the
-trainer refused to begin (``workloads/trainer/state.py``, ExitCode). torchrun itself hides the last two behind 1."""
 STOPPED_EXIT_CODE = 143
 """The trainer was told to stop and has saved (``workloads/trainer/state.py``): when a node is drained, its peers agree
 to end like this too, and any of them may be the first that is seen."""

@@ -7,6 +7,7 @@ ready, and a policy that lets the pods of the run, and nobody else, talk to each
 from typing import Any
 
 from components.outputs import FabricProfile
+from workloads.manifests.launching import CONFIGURATION_EXIT_CODES, torchrun
 from workloads.manifests.pods import CONTAINER, pod_spec
 from workloads.specs import TrainingSpec
 
@@ -16,9 +17,6 @@ RENDEZVOUS_PORT = 29400
 """torchrun's default for the c10d backend."""
 CLUSTER_DOMAIN = "cluster.local"
 """What EKS, GKE, AKS and kubeadm call a cluster's DNS domain."""
-CONFIGURATION_EXIT_CODES = (2,)
-"""torchrun refused its own arguments (argparse): a second attempt ends the same way. The script's codes never get here:
-torchrun ends with 1 whatever its children ended with, so a mistake in the script costs its attempts."""
 
 RUN_LABEL = "slipway.dev/run"
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -98,7 +96,7 @@ def command(spec: TrainingSpec) -> list[str]:
     its pod is published.
     """
     return [
-        "torchrun",
+        *torchrun(spec),
         f"--nnodes={nodes_range(spec)}",
         f"--nproc-per-node={spec.processes}",
         "--rdzv-backend=c10d",
@@ -131,8 +129,10 @@ def rendezvous_endpoint(spec: TrainingSpec) -> str:
 def failure_policy() -> Manifest:
     """What a failed pod means, first match first.
 
-    A pod that the cluster took away (preemption, drain, node repair) costs no attempt; arguments that
-    torchrun refuses end the run at once instead of being refused again on every node.
+    A pod that the cluster took away (preemption, drain, node repair) costs no attempt. One pod that says that every
+    attempt ends the same way fails the Job with all of its pods, whatever the others ended with: the controller asks
+    each failed pod before it counts them (Kubernetes v1.36, pkg/controller/job, getFailJobMessage). Other codes cost
+    an attempt; with another script than the kit's trainer torchrun says 1 for all of them.
     """
     return {
         "rules": [

@@ -8,6 +8,7 @@ from typing import Any
 
 from components import versions
 from components.outputs import FabricProfile
+from workloads.manifests.launching import torchrun
 from workloads.manifests.pods import (
     CONTAINER_SECURITY,
     Part,
@@ -35,8 +36,6 @@ PATCH_MANAGER = "slipway.dev/run"
 """Owner of the run's patch: Kueue adds one of its own beside it."""
 REQUIRED_TOPOLOGY = "kueue.x-k8s.io/podset-required-topology"
 PREFERRED_TOPOLOGY = "kueue.x-k8s.io/podset-preferred-topology"
-KIT_TRAINER = "workloads/trainer/main.py"
-"""The kit's own trainer, in its own image."""
 MPI_PORT = 29500
 """Where rank 0 keeps torch's store in a run that mpirun starts."""
 
@@ -91,14 +90,8 @@ def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
 
 
 def command(spec: TrainingSpec) -> list[str]:
-    """What starts the processes; Trainer tells torchrun their numbers and where to meet (``PET_*``).
-
-    The kit's own trainer comes with a torchrun that hands on its exit code: what it refuses, or what diverges, is not
-    tried again.
-    """
-    if spec.launcher is Launcher.TORCHRUN and spec.script == KIT_TRAINER:
-        return ["python", "-m", "workloads.trainer.launch"]
-    return [str(spec.launcher)]
+    """What starts the processes; Trainer tells torchrun their numbers and where to meet (``PET_*``)."""
+    return torchrun(spec) if spec.launcher is Launcher.TORCHRUN else [str(spec.launcher)]
 
 
 def launcher_arguments(spec: TrainingSpec, profile: FabricProfile) -> list[str]:

@@ -4,6 +4,11 @@ torchrun itself ends with 1 whatever its processes ended with, so that a pod fai
 diverged (65: a restart would do the same again) from one whose collective hung (75). Arguments and environment (PET_*)
 are torchrun's own. Give `--shutdown-timeout` (or TORCH_ELASTIC_SHUTDOWN_TIMEOUT) a little less than the pods' grace
 period: after it the processes are killed, however far their last checkpoint is.
+
+With `--max-restarts` torchrun starts its processes again in place whatever they ended with, and this module sees their
+last end only: a run that diverged does so that many times more. torch 2.15 lets nobody say which failures are worth
+it: `launch_agent` makes its agent itself (torch/distributed/launcher/api.py), so an agent of our own, which its
+documentation offers ("Extending the Agent"), would need a copy of that function that follows every release.
 """
 
 import sys

@@ -52,3 +52,20 @@ def test_a_run_whose_queue_covers_everything_is_not_told(runner: Runner) -> None
     graph = ResourceGraph(resources=(run(runner), *queue(*EVERYTHING)), stack="test", preview=True)
     found = evaluate(graph, [BY_ID["training-queue-covers"]], today=date(2026, 11, 21))
     assert (found.faults, found.violations, found.undecided) == ((), (), ())
+
+
+@pytest.mark.parametrize("launcher", [["torchrun"], ["python", "-m", "workloads.trainer.launch"]], ids=["any", "own"])
+def test_a_job_whose_launcher_starts_fewer_processes_than_it_has_gpus_is_found(launcher: list[str]) -> None:
+    target = Target(namespace="research", pool="training", node=NODE, runner=Runner.JOB)
+    made = manifests(fsdp_4x8(target), PROFILE)["job"]
+    made["spec"]["template"]["spec"]["containers"][0]["command"] = [
+        *launcher,
+        "--nnodes=4",
+        "--nproc-per-node=4",
+        "x.py",
+    ]
+    graph = ResourceGraph(resources=(resource("kubernetes:batch/v1:Job", "run", made),), stack="test", preview=True)
+    found = evaluate(graph, [BY_ID["training-parallelism-equals-gpus"]], today=date(2026, 11, 21))
+    assert [item.violation.message for item in found.violations] == [
+        "torchrun starts 4 processes beside 8 accelerators"
+    ]

@@ -8,8 +8,10 @@ import pytest
 from components.accelerators import instance
 from components.aws.fabric import default_taints, fabric_profile
 from components.outputs import FabricProfile
+from workloads.manifests.launching import KIT_TRAINER
 from workloads.manifests.training import manifests, rendezvous_endpoint
 from workloads.specs import ClaimMount, NodeShare, TrainingSpec
+from workloads.trainer.state import ExitCode
 
 P5 = instance("p5.48xlarge")
 PROFILE = fabric_profile(P5, efa=True, node_selector={"slipway.dev/pool": "training"}, taints=default_taints(P5))
@@ -109,9 +111,36 @@ def test_a_disruption_costs_no_attempt_and_a_wrong_configuration_costs_all(job: 
     ignore, fail = job["spec"]["podFailurePolicy"]["rules"]
     assert (ignore["action"], ignore["onPodConditions"][0]["type"]) == ("Ignore", "DisruptionTarget")
     assert (fail["action"], fail["onExitCodes"]["containerName"]) == ("FailJob", "trainer")
-    assert fail["onExitCodes"]["values"] == [2], (
-        "torchrun ends with 2 on arguments of its own that are wrong, and with 1 whatever the script ended with"
+    assert fail["onExitCodes"]["values"] == [2, ExitCode.DIVERGED, ExitCode.REFUSED], (
+        "argparse's code, and what the kit's trainer says when a restart would do the same again"
     )
+
+
+def decision(policy: dict[str, Any], code: int, *, disrupted: bool = False) -> str:
+    """What the Job controller does with one failed pod: matchPodFailurePolicy, pkg/controller/job, Kubernetes v1.36."""
+    for rule in policy["rules"]:
+        if code in rule.get("onExitCodes", {}).get("values", ()) or (disrupted and "onPodConditions" in rule):
+            return str(rule["action"])
+    return "Count"
+
+
+@pytest.mark.parametrize("telling", [ExitCode.DIVERGED, ExitCode.REFUSED])
+def test_one_pod_that_says_why_ends_a_gang_whose_other_pods_only_lost_a_peer(
+    job: dict[str, Any], telling: ExitCode
+) -> None:
+    policy = job["spec"]["podFailurePolicy"]
+    gang = [decision(policy, code) for code in (1, 143, telling, 137)]
+    assert gang == ["Count", "Count", "FailJob", "Count"], "the controller looks for one FailJob among failed pods"
+    assert job["spec"]["backoffLimit"] > len(gang) - 1, "what the others cost does not end the Job before it is asked"
+    assert decision(policy, ExitCode.HUNG) == "Count", "a restart may help"
+    assert decision(policy, telling, disrupted=True) == "Ignore", "its replacement says it again"
+
+
+def test_the_kits_trainer_hands_on_its_exit_code_in_a_job_too() -> None:
+    job = manifests(replace(SPEC, script=KIT_TRAINER), PROFILE)["job"]
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert container["command"][:4] == ["python", "-m", "workloads.trainer.launch", "--nnodes=4"]
+    assert container["command"][-2:] == [KIT_TRAINER, "--steps=100"]
 
 
 def test_an_attempt_may_cost_every_pod(job: dict[str, Any]) -> None:
