@@ -4,13 +4,15 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from local.cluster.process_node import hooks
 from local.cluster.process_node.context import PodContext, clock
 from local.cluster.process_node.records import Record, Running
 
 _AGENT = "kube-probe/1.36"
+Unhealthy: TypeAlias = Callable[[Record, str], None]
+"""Called with the container and the kind of probe (``liveness``, ``startup``) that it has failed for good."""
 KINDS = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
@@ -37,10 +39,13 @@ class Threshold:
 class Probes:
     """Runs a container's probes until it ends."""
 
-    def __init__(self, context: PodContext, record: Record, unhealthy: Callable[[Record, str], None]) -> None:
+    def __init__(self, context: PodContext, record: Record, unhealthy: Unhealthy) -> None:
         self._context = context
         self._record = record
         self._unhealthy = unhealthy
+        # Until they answer.
+        record.started = "startupProbe" not in record.spec
+        record.ready = record.started and "readinessProbe" not in record.spec
         kinds = [kind for kind in KINDS if kind in record.spec]
         self._tasks = [asyncio.create_task(self._run(kind, record.spec[kind]), name=kind) for kind in kinds]
 

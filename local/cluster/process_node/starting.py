@@ -277,8 +277,3 @@ def _mounts(
         *rootfs.file_mounts(files),
         *rootfs.volume_mounts(record.spec, volumes, expanded),
     ]
-
-
-def remove_directory(context: PodContext) -> None:
-    """Remove everything of a pod but its logs."""
-    shutil.rmtree(context.directory, ignore_errors=True)

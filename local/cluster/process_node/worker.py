@@ -4,23 +4,21 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
-import shutil
-from collections.abc import Coroutine
-from typing import Any
 
 import httpx2
 
 from local.cluster.kube import Document, KubeError
 from local.cluster.process_node import hooks, starting, stopping
 from local.cluster.process_node.context import NodeContext, clock, pod_context, utc_now
+from local.cluster.process_node.ending import Ending
 from local.cluster.process_node.network import resolver
 from local.cluster.process_node.plan import Plan, next_step
-from local.cluster.process_node.poster import StatusPoster
-from local.cluster.process_node.probes import Probes
 from local.cluster.process_node.records import Record, Terminated, Waiting, records_of, restore
+from local.cluster.process_node.report import Report
 from local.cluster.process_node.sandbox import MemoryMount, Sandbox
 from local.cluster.process_node.seams import NodeError
-from local.cluster.process_node.status import finished, pod_status
+from local.cluster.process_node.status import finished
+from local.cluster.process_node.tasks import PodTasks
 from local.cluster.process_node.volumes import MountError
 
 _LOG = logging.getLogger(__name__)
@@ -31,7 +29,6 @@ _MOUNT_EVENT_SECONDS = 10.0
 _REFRESH_SECONDS = 10.0
 """A kubelet looks at its ConfigMaps and Secrets once a minute; nobody here wants to wait for that."""
 _WATCH_SECONDS = 1.0
-_FLUSH_SECONDS = 30.0
 
 
 class PodWorker:
@@ -41,16 +38,10 @@ class PodWorker:
         records = records_of(pod)
         self._restored = restore(records, pod, utc_now())
         self.context = pod_context(node, pod, records, self._wake, self._exited)
-        ref = self.context.ref
-        self._poster = StatusPoster(node.kube, ref.namespace, ref.name, ref.uid)
         self._woken = asyncio.Event()
-        self._probes: dict[str, Probes] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._status: Document = {}
-        self._override: dict[str, str] = {}
-        """Phase, reason and message that the node decided on."""
-        self._deleted = False
-        """The object is gone already."""
+        self._tasks = PodTasks(self.context.words)
+        self._report = Report(self.context)
+        self._ending = Ending(self.context, self._tasks, self._report, self._woken)
         self.task = asyncio.create_task(self._run(), name=f"pod {self.context.words}")
 
     def update(self, pod: Document) -> None:
@@ -60,29 +51,23 @@ class PodWorker:
 
     def forget(self) -> None:
         """The pod is gone from the API: end it, and report to nobody."""
-        self._deleted = True
+        self._ending.deleted = True
         self._wake()
 
     def _wake(self) -> None:
         self._woken.set()
 
     async def _run(self) -> None:
-        poster = asyncio.create_task(self._poster.run())
+        reporting = asyncio.create_task(self._report.run())
         try:
             if not finished(self.context.pod):
                 await self._live()
-                await self._end()
-                await self._kill()
-                await self._report_end()
-            await self._release()
-            await self._await_deletion()
-            await asyncio.to_thread(self._remove_files)
+                await self._ending.stop()
+            await self._ending.clear()
         finally:
             # Also when the agent ends: its containers end with it, but logs stay for its successor.
-            await self._kill()
-            poster.cancel()
-
-    # Life
+            await self._ending.kill()
+            reporting.cancel()
 
     async def _live(self) -> None:
         if self._restored:
@@ -94,7 +79,7 @@ class PodWorker:
             while not self._leaving():
                 self._woken.clear()
                 plan = self._step()
-                self._post()
+                self._report.post()
                 if plan.finished:
                     return
                 await self._sleep(plan)
@@ -102,7 +87,9 @@ class PodWorker:
             watch.cancel()
 
     def _leaving(self) -> bool:
-        return self._deleted or bool(self._override) or "deletionTimestamp" in self.context.pod["metadata"]
+        return (
+            self._ending.deleted or bool(self._report.override) or "deletionTimestamp" in self.context.pod["metadata"]
+        )
 
     def _after_restart(self) -> None:
         """A former agent's containers are dead, and so is their sandbox: init containers run again before others do."""
@@ -123,7 +110,7 @@ class PodWorker:
     async def _set_up(self) -> bool:
         """Volumes, network and sandbox; False when the pod is to go before they are there."""
         context, told = self.context, 0.0
-        self._post()
+        self._report.post()
         while not self._leaving():
             self._woken.clear()
             try:
@@ -176,8 +163,8 @@ class PodWorker:
                 record.state = Waiting("CrashLoopBackOff", message)
                 words = f"Back-off restarting failed container {record.name} in pod {context.words}"
                 context.event(record, "BackOff", words, warning=True)
-            if record.running and not record.busy and record.name not in self._probes:
-                self._probe(record)
+            if record.running and not record.busy:
+                self._tasks.probe(context, record, self._unhealthy)
         if plan.start is not None:
             self._start(plan.start)
         if plan.stop_sidecars:
@@ -196,38 +183,28 @@ class PodWorker:
                 record.busy = False
                 self._wake()
 
-        self._spawn(start(), f"start of {record.name}")
+        self._tasks.start(start(), record.name)
 
     def _stop_sidecars(self) -> None:
         """The last one first, as they began; KEP-753."""
         running = [record for record in self.context.records if record.sidecar and record.running]
         if running and not running[-1].stopping:
-            self._spawn(stopping.stop(self.context, running[-1], hooks.grace_of(self.context.pod)), "stop of a sidecar")
-
-    def _probe(self, record: Record) -> None:
-        record.started = "startupProbe" not in record.spec
-        record.ready = record.started and "readinessProbe" not in record.spec
-        self._probes[record.name] = Probes(self.context, record, self._unhealthy)
+            self._tasks.spawn(
+                stopping.stop(self.context, running[-1], hooks.grace_of(self.context.pod)), "stop of a sidecar"
+            )
 
     def _unhealthy(self, record: Record, kind: str) -> None:
         message = f"Container {record.name} failed {kind} probe, will be restarted"
         grace = hooks.grace_of(self.context.pod)
         probe = record.spec[f"{kind}Probe"]
         grace = float(probe.get("terminationGracePeriodSeconds", grace))
-        self._spawn(stopping.stop(self.context, record, grace, message), f"restart of {record.name}")
+        self._tasks.spawn(stopping.stop(self.context, record, grace, message), f"restart of {record.name}")
 
     def _exited(self, record: Record) -> None:
-        probes = self._probes.pop(record.name, None)
-        if probes is not None:
-            probes.stop()
+        self._tasks.stop_probes(record.name)
         if record.process is not None and not record.process.exit.cancelled():
             stopping.ended(self.context, record, record.process.exit.result())
         self._wake()
-
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=f"{self.context.words}: {name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     async def _sleep(self, plan: Plan) -> None:
         seconds = _WATCH_SECONDS if plan.wake_at is None else min(_WATCH_SECONDS, max(0.01, plan.wake_at - clock()))
@@ -256,144 +233,16 @@ class PodWorker:
     def _evict_for_volumes(self, found: tuple[str, int] | None) -> None:
         if found is not None:
             message = f'Usage of EmptyDir volume "{found[0]}" exceeds the limit "{found[1]}". '
-            self._override = {"phase": "Failed", "reason": "Evicted", "message": message}
+            self._report.override = {"phase": "Failed", "reason": "Evicted", "message": message}
             self.context.node.events.pod(self.context.pod, "Evicted", message, warning=True)
             self._wake()
 
     def _deadline(self) -> None:
         spec, status = self.context.pod["spec"], self.context.pod.get("status") or {}
         seconds, began = spec.get("activeDeadlineSeconds"), status.get("startTime")
-        if seconds is None or began is None or self._override:
+        if seconds is None or began is None or self._report.override:
             return
         if (utc_now() - dt.datetime.fromisoformat(began)).total_seconds() >= seconds:
             message = "Pod was active on the node longer than the specified deadline"
-            self._override = {"phase": "Failed", "reason": "DeadlineExceeded", "message": message}
+            self._report.override = {"phase": "Failed", "reason": "DeadlineExceeded", "message": message}
             self.context.node.events.pod(self.context.pod, "DeadlineExceeded", message)
-
-    # Death
-
-    async def _end(self) -> None:
-        """Stop all containers: sidecars after the others, the last one first."""
-        grace = self._grace()
-        for probes in self._probes.values():
-            probes.quiet()
-        # First whoever is being started: what runs then is stopped below.
-        starts = [task for task in self._tasks if ": start of " in task.get_name()]
-        for task in starts:
-            task.cancel()
-        await asyncio.gather(*starts, return_exceptions=True)
-        following = asyncio.create_task(self._follow_end(grace))
-        began = clock()
-        mains = [record for record in self.context.records if not record.sidecar]
-        await asyncio.gather(*(stopping.stop(self.context, record, grace) for record in mains))
-        for record in reversed([record for record in self.context.records if record.sidecar]):
-            await stopping.stop(self.context, record, max(0.0, min(grace, self._grace()) - (clock() - began)))
-        following.cancel()
-
-    async def _follow_end(self, grace: float) -> None:
-        """Tell how far the end is, and hurry when whoever deletes the pod says so."""
-        while True:
-            self._woken.clear()
-            self._post()
-            if self._grace() < grace:
-                grace = self._grace()
-                for record in self.context.records:
-                    if record.stopping:
-                        self._spawn(stopping.stop(self.context, record, grace), f"end of {record.name}")
-            await self._woken.wait()
-
-    def _grace(self) -> float:
-        """Seconds that containers have to end by themselves."""
-        if self._deleted:
-            # Nobody but this node removes a pod that ends in its own time, so that this one was removed by force:
-            # kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle, "Forced Pod termination".
-            return 0.0
-        meta = self.context.pod["metadata"]
-        return float(meta.get("deletionGracePeriodSeconds", hooks.grace_of(self.context.pod)))
-
-    async def _report_end(self) -> None:
-        if self._deleted:
-            return
-        if not finished(self.context.pod):
-            self._settle_waiting()
-            self._post(terminal=True)
-        await self._poster.flush(_FLUSH_SECONDS)
-
-    def _settle_waiting(self) -> None:
-        """Containers that never ran end with their pod (``convertToAPIContainerStatuses`` for a pod being ended)."""
-        for record in self.context.records:
-            if isinstance(record.state, Waiting) and record.last is not None:
-                record.state, record.last = record.last, None
-
-    async def _release(self) -> None:
-        """Give the network back, as ``SyncTerminatingPod`` with the sandbox; the status keeps the address.
-
-        After the report: the controllers that take it out of Services know before the address is another pod's.
-        """
-        try:
-            await self.context.node.network.detach(self.context.ref.uid)
-        except OSError as error:
-            _LOG.warning("%s: the agent's next start gives the address back: %s", self.context.words, error)
-
-    async def _await_deletion(self) -> None:
-        """Its logs stay until somebody deletes it."""
-        while "deletionTimestamp" not in self.context.pod["metadata"] and not self._deleted:
-            self._woken.clear()
-            await self._woken.wait()
-        ref = self.context.ref
-        path = f"/api/v1/namespaces/{ref.namespace}/pods/{ref.name}"
-        while not self._deleted:
-            try:
-                await self.context.node.kube.delete(path, uid=ref.uid, grace_seconds=0)
-            except (KubeError, httpx2.HTTPError) as error:
-                _LOG.info("%s: not deleted yet: %s", self.context.words, error)
-                await asyncio.sleep(_MOUNT_RETRY_SECONDS)
-            else:
-                return
-
-    def _remove_files(self) -> None:
-        starting.remove_directory(self.context)
-        shutil.rmtree(self.context.logs, ignore_errors=True)
-
-    async def _kill(self) -> None:
-        for probes in self._probes.values():
-            probes.stop()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        processes = [record.process for record in self.context.records if record.process is not None]
-        await asyncio.gather(*(process.abort() for process in processes))
-        for group in self.context.groups.values():
-            group.remove()
-        await self._close_sandbox()
-
-    async def _close_sandbox(self) -> None:
-        sandbox, self.context.sandbox = self.context.sandbox, None
-        if sandbox is not None:
-            await sandbox.close()
-
-    def _post(self, *, terminal: bool = False) -> None:
-        override = self._override if terminal else {}
-        context = self.context
-        status = pod_status(
-            self._with_own_status(),
-            context.records,
-            now=utc_now(),
-            host_ip=context.node.settings.address,
-            pod_ip=context.pod_ip,
-            sandbox=context.sandbox is not None,
-            terminal=terminal,
-            override=override,
-        )
-        self._status = status
-        self._poster.post(status)
-
-    def _with_own_status(self) -> Document:
-        """The pod as if the API server had answered already: what was posted last, and other people's conditions."""
-        pod = self.context.pod
-        status = pod.get("status") or {}
-        known = {item["type"]: item for item in status.get("conditions") or ()}
-        known |= {item["type"]: item for item in self._status.get("conditions") or ()}
-        start = self._status.get("startTime") or status.get("startTime")
-        return {**pod, "status": {**status, "conditions": list(known.values()), "startTime": start}}
