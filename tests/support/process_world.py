@@ -223,6 +223,11 @@ class ProcessWorld:
         """What the nodes keep of a pod on disk; its mounts are in namespaces that end with its processes."""
         return list(self.world.environment.paths.clusters.glob(f"*/nodes/*/pods/{uid}"))
 
+    def holds_address(self, uid: str) -> bool:
+        """Whether an address of a node is reserved for a pod."""
+        states = self.world.environment.paths.clusters.glob("*/nodes/*/addresses.json")
+        return any(uid in json.loads(path.read_text())["owners"] for path in states)
+
     def agents(self) -> Sequence[int]:
         """Process ids of the agents."""
         processes = self.world.environment.status().processes

@@ -37,6 +37,47 @@ def test_a_running_pod_has_every_condition_and_its_addresses(node: ProcessWorld)
 
 
 @conforms(
+    LIFECYCLE + "#pod-conditions",
+    {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "finished"},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": {"app": "finished"},
+            "ports": [{"port": 80}],
+        },
+    },
+    script("stays", "sleep 3600", metadata={"labels": {"app": "finished"}}),
+    script("finishes", "echo done; hostname -i", metadata={"labels": {"app": "finished"}}),
+)
+def test_a_finished_pod_has_no_sandbox_and_no_address_but_shows_the_one_that_it_had(node: ProcessWorld) -> None:
+    """``PodReadyToStartContainers`` is "pod sandbox is successfully configured" (API reference, PodCondition).
+
+    The sandbox holds the address. ``status.podIP`` is "allocated to the pod", and no phase takes it away; it ends as an
+    endpoint by the phase, also of a Service that publishes pods that are not ready.
+    """
+    node.phase("stays", "Running")
+    node.phase("finishes", "Succeeded")
+    address = node.status("finishes")["podIP"]
+    assert node.output("finishes") == f"done\n{address}\n"
+    assert node.condition("finishes", "PodReadyToStartContainers")["status"] == "False"
+    slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name%3D"
+    stays = node.status("stays")["podIP"]
+
+    def endpoints() -> list[str]:
+        found = node.call(f"{slices}finished").json()["items"]
+        return [address for item in found for member in item.get("endpoints") or () for address in member["addresses"]]
+
+    node.wait("only the running pod is an endpoint", lambda: endpoints() == [stays])
+    uid = node.get("finishes")["metadata"]["uid"]
+    node.wait("the address is free", lambda: not node.holds_address(uid))
+    assert node.holds_address(node.get("stays")["metadata"]["uid"])
+    assert node.status("finishes")["podIP"] == address
+
+
+@conforms(
     "tasks/inject-data-application/define-command-argument-container/",
     pod(
         "words",
