@@ -11,7 +11,7 @@ from cli.errors import UserError
 from cli.exits import Exit
 from cli.kube_objects import Json
 from cli.train_access import Found, Platform, again
-from cli.training import FINISHED, TrainingState, first_pod, pods_of, training_state
+from cli.training import FINISHED, STOPPED, TrainingState, first_pod, pods_of, training_state
 
 _EVERY_SECONDS: Final = 1.0
 _BAD_REQUEST: Final = 400
@@ -71,7 +71,7 @@ def follow(platform: Platform, run: Found, console: Console, *, node: int, tail:
         state = training_state(run.export, view)
         pod = first_pod(pods_of(run.export, view), node)
         started = pod is not None and pod.get("status", {}).get("phase") in {"Running", "Succeeded", "Failed"}
-        ended = state.phase in FINISHED or state.phase in {"Stopped", "Suspended"}
+        ended = state.phase in FINISHED | STOPPED
         if pod is not None and started:
             uid, name = pod["metadata"]["uid"], pod["metadata"]["name"]
             new = uid not in written

@@ -11,6 +11,7 @@ from cli.train_access import WORKLOADS, Found, Platform, again
 from cli.training import (
     FINISHED,
     ORIGIN_LABEL,
+    STOPPED,
     SUBMITTED,
     first_pod,
     last_checkpoint,
@@ -37,8 +38,8 @@ class Stopped:
     """Of the last checkpoint that its log names."""
 
 
-def refuse_finished(platform: Platform, run: Found) -> None:
-    """Refuse to stop, or to let go on, what has ended.
+def refuse_finished(platform: Platform, run: Found) -> str:
+    """Refuse to stop, or to let go on, what has ended; the phase of what has not.
 
     Raises:
         UserError: it has.
@@ -53,6 +54,7 @@ def refuse_finished(platform: Platform, run: Found) -> None:
             "which goes on from the last checkpoint of its name",
             status=Exit.USAGE,
         )
+    return phase
 
 
 def stop(platform: Platform, run: Found) -> Stopped:
@@ -69,9 +71,16 @@ def resume(platform: Platform, run: Found) -> None:
     """Let a stopped run queue and go on from its last checkpoint.
 
     Raises:
-        UserError: it has ended.
+        UserError: it has ended, or nobody stopped it.
     """
-    refuse_finished(platform, run)
+    phase = refuse_finished(platform, run)
+    if phase not in STOPPED:
+        raise UserError(
+            f"the run was not stopped: it is {phase}",
+            value=run.export.run,
+            fix=f"nothing has to be done; `slipway train logs {run.export.run} -f` follows it",
+            status=Exit.USAGE,
+        )
     _switch(platform, run, on=True)
 
 

@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from cli.kube_objects import Json, conditions, events_of, find, namespace_of, owned_by
 from cli.outputs import TrainingExport
+from cli.run_ends import first_failure
 from cli.terminal import counted
 from policies.kubernetes_objects import is_accelerator
 
 FINISHED: Final = frozenset({"Complete", "Failed"})
+STOPPED: Final = frozenset({"Stopped", "Suspended"})
+"""By a person, through Kueue or without it."""
 ORIGIN_LABEL: Final = "slipway.dev/origin"
 SUBMITTED: Final = "submitted"
 """Value of the label on what ``slipway train submit`` made: no stack knows of it."""
@@ -213,7 +216,8 @@ def _reasons(phase: str, export: TrainingExport, item: Json | None, view: RunVie
     if phase == "Missing":
         return [f"{kind} {export.namespace}/{export.job} does not exist"]
     if phase == "Failed" and item is not None:
-        return [_condition_text(item, "Failed")]
+        failure = first_failure(pods_of(export, view))
+        return [*([failure] if failure else []), _condition_text(item, "Failed")]
     if phase == "Queued" and item is not None:
         return [queue_reason(workload_of(item, view))]
     if phase == "Stopped":

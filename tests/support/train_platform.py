@@ -55,6 +55,9 @@ class Api:
 
     def merge(self, path: str, body: dict[str, Any]) -> None:
         self.calls.append((f"merge {body}", path))
+        collection, _, name = path.rpartition("/")
+        (item,) = [one for one in self.kept[collection] if one["metadata"]["name"] == name]
+        _patch(item, body)
 
     def delete(self, path: str) -> None:
         self.calls.append(("delete", path))
@@ -66,6 +69,15 @@ class Api:
         yield from self.logs.get(path, [])
         if self.after_log:
             self.after_log.pop(0)()
+
+
+def _patch(item: dict[str, Any], body: dict[str, Any]) -> None:
+    """As RFC 7386 merges."""
+    for key, value in body.items():
+        if isinstance(value, dict):
+            _patch(item.setdefault(key, {}), value)
+        else:
+            item[key] = value
 
 
 def settings() -> Settings:

@@ -160,6 +160,7 @@ def test_stopping_a_queued_run_goes_through_kueue_and_tells_the_last_checkpoint(
         "Kueue starts what somebody else suspends"
     )
     assert (left.ended, left.checkpoints, left.step) == (True, "/shared/research/checkpoints/debug", 40)
+    job(platform)["spec"]["suspend"] = True  # as Kueue answers
     resume(platform, found)
     assert api(platform).calls[-1] == ("merge {'spec': {'active': True}}", f"{WORKLOADS}/w")
 
@@ -177,6 +178,14 @@ def test_a_run_of_the_stack_is_not_deleted_behind_its_back(platform: Platform) -
     with pytest.raises(UserError, match="belongs to the stack"):
         remove(platform, found)
     assert ("delete", f"{JOBS}/{name}") not in api(platform).calls
+
+
+def test_a_run_that_nobody_stopped_is_not_resumed(platform: Platform) -> None:
+    name = running(platform)
+    running(platform, node=1, uid="p2")
+    with pytest.raises(UserError, match="the run was not stopped: it is Running"):
+        resume(platform, find_run(platform.runs(["research"]), name, ["research"]))
+    assert not [call for call in api(platform).calls if "suspend" in call[0] or "active" in call[0]]
 
 
 def test_what_has_ended_does_not_go_on(platform: Platform) -> None:
