@@ -4,6 +4,7 @@ Kubeconfigs are those that stacks export: one cluster, one user with an exec cre
 """
 
 import base64
+import http.client
 import json
 import os
 import ssl
@@ -31,8 +32,8 @@ _PAGE: Final = 500
 class ApiUnreachableError(UserError):
     """The API server does not answer, or not to us."""
 
-    def __init__(self, what: str, *, where: str, fix: str) -> None:
-        super().__init__(what, where=where, fix=fix, status=Exit.NOT_READY)
+    def __init__(self, what: str, *, where: str, value: str = "", fix: str) -> None:
+        super().__init__(what, where=where, value=value, fix=fix, status=Exit.NOT_READY)
 
 
 class ApiRefusedError(ApiUnreachableError):
@@ -53,18 +54,29 @@ class ApiRefusedError(ApiUnreachableError):
 class Kubernetes:
     """One API server. Every call is a fresh request; a token serves until the server refuses it."""
 
-    def __init__(self, server: str, authority: str, token: Callable[[], str], proxy: str | None = None) -> None:
+    def __init__(
+        self, server: str, authority: str, token: Callable[[], str], proxy: str | None = None, own: str = ""
+    ) -> None:
         self._server = server.rstrip("/")
+        self._own = own
         self._token = token
         self._bearer: str | None = None
-        context = ssl.create_default_context(cadata=base64.b64decode(authority).decode() if authority else None)
+        # Strictly: what is no base64 would decode to nothing, and the machine's own authorities would be trusted.
+        given = base64.b64decode("".join(authority.split()), validate=True).decode() if authority else None
+        context = ssl.create_default_context(cadata=given)
         # Only the kubeconfig decides about a proxy: HTTPS_PROXY of the shell is for the internet.
         proxies = urllib.request.ProxyHandler({"https": proxy} if proxy else {})
         self._opener = urllib.request.build_opener(proxies, urllib.request.HTTPSHandler(context=context))
 
     @classmethod
-    def of(cls, kubeconfig: str, environment: Mapping[str, str]) -> "Kubernetes":
-        """The server of a kubeconfig; ``environment`` is what its credential command runs in."""
+    def of(cls, kubeconfig: str, environment: Mapping[str, str], *, own: str = "") -> "Kubernetes":
+        """The server of a kubeconfig's current context.
+
+        Args:
+            kubeconfig: A JSON document.
+            environment: What its credential command runs in.
+            own: Where it lies, if it is a person's own and not the one that a stack exports: errors name it.
+        """
         document = json.loads(kubeconfig)
         context = _named(document["contexts"], document["current-context"])["context"]
         cluster = _named(document["clusters"], context["cluster"])["cluster"]
@@ -72,8 +84,9 @@ class Kubernetes:
         return cls(
             server=cluster["server"],
             authority=cluster.get("certificate-authority-data", ""),
-            token=lambda: _token(user, environment),
+            token=lambda: _token(user, environment, own or "the stack's kubeconfig"),
             proxy=cluster.get("proxy-url"),
+            own=own,
         )
 
     def get(self, path: str) -> Json | None:
@@ -138,7 +151,7 @@ class Kubernetes:
             if error.code == _NOT_FOUND:
                 return None
             raise
-        except ValueError as error:
+        except (ValueError, OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
     def _open(
@@ -168,16 +181,27 @@ class Kubernetes:
                 self._bearer = None
                 return self._open(path, method=method, body=body, accept=accept, timeout=timeout)
             raise ApiRefusedError(error.code, _message(error), where=self._server + path.partition("?")[0]) from error
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> ApiUnreachableError:
-        reason = getattr(error, "reason", error)
-        return ApiUnreachableError(
-            f"the Kubernetes API does not answer: {reason}",
-            where=self._server,
-            fix="check `access` in the settings (allow-listed CIDRs, tunnel); simulated: `slipway local status`",
-        )
+        # What urllib wraps; a TLS error has a ``reason`` of its own.
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            what = f"the certificate of the Kubernetes API is not trusted: {reason.verify_message}"
+            own = "set certificate-authority-data to the authority that signed the server's certificate"
+            fix = (
+                "see that no proxy answers in its place; `slipway drift` says whether the cluster is still the stack's"
+            )
+        else:
+            what = f"the Kubernetes API does not answer: {_in_words(reason)}"
+            own = "check its server and proxy-url, and that this machine may reach them"
+            fix = "check `access` in the settings (allow-listed CIDRs, tunnel); simulated: `slipway local status`"
+        if self._own:
+            return ApiUnreachableError(
+                what, where=f"{self._own}: the server of the current context", value=self._server, fix=own
+            )
+        return ApiUnreachableError(what, where=self._server, fix=fix)
 
 
 def _message(error: urllib.error.HTTPError) -> str:
@@ -188,26 +212,37 @@ def _message(error: urllib.error.HTTPError) -> str:
         return str(error.reason)
 
 
+def _in_words(reason: object) -> str:
+    """Why nothing came that we understand, without Python's own names for it."""
+    if isinstance(reason, TimeoutError):
+        return "it took too long"
+    if isinstance(reason, ssl.SSLError):
+        return f"TLS failed ({(reason.reason or 'no reason given').replace('_', ' ').lower()})"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror
+    if isinstance(reason, ValueError | http.client.HTTPException):
+        return "what answers there is no Kubernetes API"
+    return str(reason)
+
+
 def _named(items: Sequence[Json], name: str) -> Json:
     return next(item for item in items if item["name"] == name)
 
 
-def _token(user: Json, environment: Mapping[str, str]) -> str:
-    if "token" in user:
+def _token(user: Json, environment: Mapping[str, str], kubeconfig: str) -> str:
+    if user.get("token"):
         return str(user["token"])
-    if "exec" not in user:
-        raise UserError(
-            "the kubeconfig's user cannot be used",
-            allowed="an exec credential or a token",
-            fix="name a kubeconfig with one of them; client certificates and passwords are not supported",
-            status=Exit.USAGE,
-        )
     command = user["exec"]
-    arguments = [str(argument) for argument in command.get("args", [])]
+    arguments = [str(argument) for argument in command.get("args") or []]
     extra = {item["name"]: item["value"] for item in command.get("env") or []}
-    if command["command"] == "slipway" and arguments[:1] == ["kube-token"]:
+    options = dict(zip(arguments[1::2], arguments[2::2], strict=False))
+    if [command["command"], *arguments[:1]] == ["slipway", "kube-token"] and {
+        "--cluster",
+        "--region",
+    } <= options.keys():
         # Our own command: a process less, and it need not be on PATH.
-        return _own_token(dict(zip(arguments[1::2], arguments[2::2], strict=False)), {**environment, **extra})
+        return _own_token(options, {**environment, **extra})
+    fix = "run the command by hand and correct what it says"
     try:
         done = subprocess.run(
             [command["command"], *arguments],
@@ -218,15 +253,18 @@ def _token(user: Json, environment: Mapping[str, str]) -> str:
         )
         return str(json.loads(done.stdout)["status"]["token"])
     except subprocess.CalledProcessError as error:
-        said = error.stderr.strip()
+        said = error.stderr.strip() or f"it ended with {error.returncode} and said nothing"
+    except FileNotFoundError:
+        said, fix = "it is not installed", command.get("installHint") or "install it, or name another kubeconfig"
     except OSError as error:
-        said = str(error)
+        said = error.strerror or "the operating system refused"
     except (ValueError, LookupError, TypeError):
         said = "what it printed is no ExecCredential with a token"
     raise UserError(
         f"the kubeconfig's credential command failed: {said}",
-        where=command["command"],
-        fix="run the command by hand and correct what it says",
+        where=f"{kubeconfig}: the user's exec.command",
+        value=command["command"],
+        fix=fix,
     )
 
 

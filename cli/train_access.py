@@ -1,11 +1,8 @@
 """The way to an environment that is up, for people who run things on it: its settings, its API server, its runs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
 
 from cli import session
 from cli.errors import UserError
@@ -14,6 +11,7 @@ from cli.kube_objects import Json, find, namespace_of
 from cli.kubernetes import Kubernetes
 from cli.observe import look_at_runs, stack_outputs
 from cli.outputs import StackOutputs, TrainingExport
+from cli.own_kubeconfig import own_api
 from cli.project import Stack, open_stack
 from cli.training import RunView, run_of
 from components import versions
@@ -71,24 +69,6 @@ def connect(env: str, kubeconfig: Path | None = None) -> Platform:
     else:
         api = own_api(kubeconfig, engine.environment)
     return Platform(stack=stack, outputs=outputs, api=api)
-
-
-def own_api(path: Path, environment: Mapping[str, str]) -> Kubernetes:
-    """The API server that a kubeconfig of one's own leads to.
-
-    Raises:
-        UserError: it is none, or it has no current context with a server.
-    """
-    try:
-        return Kubernetes.of(json.dumps(yaml.safe_load(path.read_text(encoding="utf-8"))), environment)
-    except (OSError, yaml.YAMLError, LookupError, TypeError, ValueError, StopIteration) as error:
-        raise UserError(
-            f"this kubeconfig cannot be used: {type(error).__name__}: {error}",
-            where=str(path),
-            allowed="a current context whose cluster has a server, and a user with an exec credential or a token",
-            fix="name another kubeconfig",
-            status=Exit.USAGE,
-        ) from error
 
 
 def find_run(view: RunView, name: str, namespaces: Sequence[str]) -> Found:
