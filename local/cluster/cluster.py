@@ -29,7 +29,7 @@ from local.cluster.managers.managers import Managers
 from local.cluster.managers.releases import DeploymentView, deployment_view
 from local.cluster.node_groups import ClusterView, NodeGroups
 from local.cluster.ports import LOOPBACK, PortBook
-from local.cluster.process_node import cgroups
+from local.cluster.process_node import cgroup_bases
 from local.cluster.process_nodes import ProcessNodes
 from local.cluster.status import ClusterStatus
 from local.cluster.views import NodeView, PodView, node_view, pod_view
@@ -256,7 +256,7 @@ class SimulatedCluster:
             await plane.stop()
 
     def _remove(self, item: CloudObject) -> None:
-        cgroups.clear_all(nodes_of(self._directory))
+        cgroup_bases.clear_all(nodes_of(self._directory))
         shutil.rmtree(self._directory, ignore_errors=True)
         self._store.remove(CLUSTER, item.id)
         _LOG.info("cluster %s: deleted", self.name)

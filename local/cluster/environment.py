@@ -25,7 +25,7 @@ from local.cluster.kubeconfigs import exec_kubeconfig
 from local.cluster.layout import SupervisorFiles, nodes_of
 from local.cluster.locking import exclusive
 from local.cluster.ports import LOOPBACK, PortBook
-from local.cluster.process_node import cgroups
+from local.cluster.process_node import cgroup_bases
 from local.cluster.status import ProcessStatus, Status
 from local.paths import ACCOUNT_VARIABLE, CHARTS_VARIABLE, SIMULATED_ACCOUNT_ID, STATE_VARIABLE, StatePaths
 from local.toolchain.locate import find
@@ -113,7 +113,8 @@ class LocalEnvironment:
             left = [f"process {identity.pid} does not end" for identity in dict.fromkeys(survivors)]
             left += self._objects_left()
             for cluster in self.paths.clusters.glob("*"):
-                cgroups.clear_all(nodes_of(cluster))
+                cgroup_bases.clear_all(nodes_of(cluster))
+            cgroup_bases.sweep()
             shutil.rmtree(self.paths.root, ignore_errors=True)
             if self.paths.root.exists():
                 left.append(f"directory {self.paths.root} cannot be removed")

@@ -16,7 +16,7 @@ from local.cluster.files import private_directory
 from local.cluster.layout import nodes_of
 from local.cluster.lustre import FILE_SYSTEM
 from local.cluster.ports import LOOPBACK, PortBook
-from local.cluster.process_node import cgroups
+from local.cluster.process_node import cgroup_bases
 from local.cluster.process_node.config import save
 from local.cluster.process_node.network.supervise import holder_spec
 from local.cluster.process_node.seams import NodeSettings
@@ -130,7 +130,7 @@ class ProcessNodes:
 
 
 def _remove(node_directory: Path) -> None:
-    cgroups.clear(node_directory)
+    cgroup_bases.clear(node_directory)
     shutil.rmtree(node_directory, ignore_errors=True)
 
 

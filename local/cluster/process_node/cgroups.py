@@ -1,28 +1,20 @@
 """Limits on memory and CPU: control groups of version 1 or 2 where they may be made, else a poll that kills."""
 
 import contextlib
-import hashlib
-import json
 import logging
 import os
-import signal
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local.cluster.files import write_private
+from local.cluster.process_node.cgroup_bases import Bases
 from local.cluster.process_node.quantities import quantity, whole
 
 _LOG = logging.getLogger(__name__)
-_ROOT = Path("/sys/fs/cgroup")
 _PERIOD_MICROSECONDS = 100_000
 _LEAST_QUOTA_MICROSECONDS = 1000
 _SHARES_PER_CORE = 1024
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_RECORD = "control-groups.json"
-_CLEAR_SECONDS = 5.0
-_CLEAR_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,17 +92,13 @@ class Cgroups:
     """The control groups of one node."""
 
     def __init__(self, directory: Path) -> None:
-        """Make them for the node whose state is in ``directory``; what a former agent left there goes first."""
-        clear(directory)
-        # By the state directory: environments beside each other have nodes of the same name.
-        node = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:16]
-        self._bases: dict[str, Path] = {}
+        """Make them for the node whose state is in ``directory``; what former agents left goes first."""
+        self._bases: Bases | None = None
         self.problem = ""
         """Why limits are polled; "" when the kernel holds them."""
         try:
-            self._bases = _version_2(node) if (_ROOT / "cgroup.controllers").exists() else _version_1(node)
-            write_private(directory / _RECORD, json.dumps(sorted({str(base) for base in self._bases.values()})))
-            _weigh(self._bases)
+            self._bases = Bases(directory)
+            _weigh(self._bases.paths)
         except OSError as error:
             self.problem = f"control groups cannot be made ({error}): memory limits are polled, CPU limits not held"
             _LOG.warning("%s", self.problem)
@@ -119,7 +107,7 @@ class Cgroups:
         """Groups for one run of a container, limits set; only watched when the kernel does not let us."""
         made: dict[str, Path] = {}
         try:
-            for controller, base in self._bases.items():
+            for controller, base in (self._bases.paths if self._bases else {}).items():
                 path = base / name
                 path.mkdir(exist_ok=True)
                 made[controller] = path
@@ -134,46 +122,9 @@ class Cgroups:
         return Group(limits, made)
 
     def close(self) -> None:
-        """Give the node's own groups back, and end what is left in them; they stay while it has not ended."""
-        for base in set(self._bases.values()):
-            _cleared(base)
-
-
-def clear_all(nodes: Path) -> None:
-    """`clear` of every node that has its state below ``nodes``."""
-    for directory in nodes.glob("*"):
-        clear(directory)
-
-
-def clear(directory: Path) -> None:
-    """Kill what is left in the control groups of a node whose agent has ended, and give the groups back.
-
-    ``directory`` is the node's state, where its agent wrote down its groups: those of a process are below the ones of
-    whoever started it, which may be others today.
-    """
-    try:
-        bases = [Path(text) for text in json.loads((directory / _RECORD).read_text())]
-    except (OSError, ValueError):
-        return
-    deadline = time.monotonic() + _CLEAR_SECONDS
-    for base in bases:
-        # A process that was killed is in its group for a moment more.
-        while not _cleared(base) and time.monotonic() < deadline:
-            time.sleep(_CLEAR_POLL_SECONDS)
-
-
-def _cleared(base: Path) -> bool:
-    for path in base.glob("*/cgroup.procs"):
-        with contextlib.suppress(OSError):
-            for pid in map(int, path.read_text().split()):
-                # 0 stands for a process that is not seen from here, and for kill(2) for all of ours.
-                if pid > 0:
-                    os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
-    with contextlib.suppress(OSError):
-        base.rmdir()
-    return not base.exists()
+        """Give the node's own groups back, and end what is left in them."""
+        if self._bases:
+            self._bases.close()
 
 
 def _settings(controller: str, limits: Limits) -> dict[str, str]:
@@ -211,33 +162,6 @@ def _weigh(bases: Mapping[str, Path]) -> None:
             (bases["cpu"].parent / "cpu.shares").write_text(str(shares))
         if "unified" in bases:
             (bases["unified"].parent / "cpu.weight").write_text(_weight(shares))
-
-
-def _version_1(node: str) -> dict[str, Path]:
-    own: dict[str, str] = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        own |= dict.fromkeys(controllers.split(","), path)
-    found: dict[str, Path] = {}
-    for controller in ("memory", "cpu", "cpuacct"):
-        base = _ROOT / controller
-        if controller not in own or not base.is_dir():
-            raise OSError(f"no controller {controller} below {_ROOT}")
-        found[controller] = base / own[controller].strip("/") / "slipway" / node
-        found[controller].mkdir(parents=True, exist_ok=True)
-    return found
-
-
-def _version_2(node: str) -> dict[str, Path]:
-    own = Path("/proc/self/cgroup").read_text().strip().rpartition("::")[2]
-    home = _ROOT / own.strip("/")
-    base = home / "slipway" / node
-    base.mkdir(parents=True, exist_ok=True)
-    for path in (home, home / "slipway", base):
-        enabled = (path / "cgroup.subtree_control").read_text().split()
-        if not {"memory", "cpu"} <= set(enabled):
-            (path / "cgroup.subtree_control").write_text("+memory +cpu")
-    return {"unified": base}
 
 
 def _polled_usage(pid: int) -> tuple[int, int]:

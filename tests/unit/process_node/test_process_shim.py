@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from local.cluster.process_node import cgroups, rootfs, stopping
+from local.cluster.process_node import cgroup_bases, cgroups, rootfs, stopping
 from local.cluster.process_node.images import program
 from local.cluster.process_node.process import Exit, PodProcess, ProcessSpec, Shim, User
 from local.cluster.process_node.records import Record
@@ -195,6 +195,6 @@ def test_processes_of_a_dead_agent_are_found_by_their_control_groups(tmp_path: P
     process = subprocess.Popen(["sleep", MARK])
     for file in files:
         file.write_text(str(process.pid))
-    cgroups.clear(tmp_path)
+    cgroup_bases.clear(tmp_path)
     assert process.wait(LONG) == -signal.SIGKILL
     until("the groups are gone", lambda: not any(file.parent.parent.exists() for file in files))
