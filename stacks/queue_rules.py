@@ -1,7 +1,8 @@
 """Rules about queues: quotas that the pools hold, and runs that can be admitted at all."""
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.kubernetes.queue_objects import LOCAL_QUEUE
 from stacks.problems import Problem, near
@@ -18,8 +19,23 @@ TAKEN = "an autoscaler, model services or the cluster's own pods have them"
 MEMBERS = ("nodes", "borrowingLimit", "lendingLimit")
 
 
-def _named(team: "Team") -> dict[str, Mapping[str, int]]:
-    return dict(zip(MEMBERS, (team.queue.nodes, team.queue.borrowing_limit, team.queue.lending_limit), strict=True))
+class _Named(NamedTuple):
+    """Nodes that a team's settings name, and where."""
+
+    where: tuple[str | int, ...]
+    team: "Team"
+    member: str
+    pool: str
+    nodes: int
+
+
+def _named(settings: "Settings", *members: str) -> Iterator[_Named]:
+    """Every number of nodes under ``members`` of the teams' queues; nothing where nothing queues."""
+    for number, team in enumerate(settings.teams if settings.queueing else ()):
+        given = zip(MEMBERS, (team.queue.nodes, team.queue.borrowing_limit, team.queue.lending_limit), strict=True)
+        for member, by_pool in given:
+            for pool, nodes in by_pool.items() if member in members else ():
+                yield _Named(("teams", number, "queue", member, pool), team, member, pool, nodes)
 
 
 @rule("queue-without-queueing", "queueing", "teams")
@@ -39,97 +55,72 @@ def _queues_are_installed(settings: "Settings", report: Report) -> Iterator[Prob
 
 @rule("queue-pool", *NEEDS)
 def _quotas_are_of_queued_pools(settings: "Settings", report: Report) -> Iterator[Problem]:
-    if settings.queueing is None:
-        return
     known, pools = queued_nodes(settings), [pool.name for pool in settings.pools]
-    for number, team in enumerate(settings.teams):
-        for member, given in _named(team).items():
-            for name in given.keys() - known.keys():
-                guess = near(name, known)
-                yield report.problem(
-                    "teams",
-                    number,
-                    "queue",
-                    member,
-                    name,
-                    value=given[name],
-                    what=f"nodes of this pool are not queued for: {TAKEN}"
-                    if name in pools
-                    else "there is no pool of this name",
-                    allowed=", ".join(known) or "none",
-                    fix=f"did you mean {guess}?" if guess else "name one of those, or remove it",
-                )
+    for item in _named(settings, *MEMBERS):
+        if item.pool not in known:
+            guess = near(item.pool, known)
+            yield report.problem(
+                *item.where,
+                value=item.nodes,
+                what=f"nodes of this pool are not queued for: {TAKEN}"
+                if item.pool in pools
+                else "there is no pool of this name",
+                allowed=", ".join(known) or "none",
+                fix=f"did you mean {guess}?" if guess else "name one of those, or remove it",
+            )
 
 
 @rule("queue-quota", *NEEDS)
 def _quotas_fit_the_pools(settings: "Settings", report: Report) -> Iterator[Problem]:
-    if settings.queueing is None:
-        return
-    for name, nodes in queued_nodes(settings).items():
-        taken = 0
-        for number, team in enumerate(settings.teams):
-            wanted = team.queue.nodes.get(name, 0)
-            taken += wanted
-            if wanted and taken > nodes:
-                yield report.problem(
-                    "teams",
-                    number,
-                    "queue",
-                    "nodes",
-                    name,
-                    value=wanted,
-                    what=f"the teams' own nodes of this pool are {taken}, and {nodes} are there to be shared out",
-                    allowed=f"at most {max(0, nodes - taken + wanted)}",
-                    fix="lower it, or enlarge the pool",
-                )
+    known, taken = queued_nodes(settings), Counter[str]()
+    for item in _named(settings, "nodes"):
+        taken[item.pool] += item.nodes
+        # A pool that is not queued for is told by queue-pool.
+        over = taken[item.pool] - known.get(item.pool, taken[item.pool])
+        if item.nodes and over > 0:
+            yield report.problem(
+                *item.where,
+                value=item.nodes,
+                what=f"the teams' own nodes of this pool are {taken[item.pool]}, and {known[item.pool]} are there to "
+                "be shared out",
+                allowed=f"at most {max(0, item.nodes - over)}",
+                fix="lower it, or enlarge the pool",
+            )
 
 
 @rule("queue-limit", *NEEDS)
 def _quotas_fit_the_team(settings: "Settings", report: Report) -> Iterator[Problem]:
-    if settings.queueing is None:
-        return
     pools = {pool.name: pool for pool in settings.pools}
-    for number, team in enumerate(settings.teams):
-        for name, wanted in team.queue.nodes.items():
-            most = limit(settings, team, pools[name]) if name in pools else wanted
-            if wanted > most:
-                yield report.problem(
-                    "teams",
-                    number,
-                    "queue",
-                    "nodes",
-                    name,
-                    value=wanted,
-                    what=f"the limits of the team (gpus, cpus, memoryGib) let it hold {most} nodes of this pool",
-                    allowed=f"0 to {most}",
-                    fix="lower it, or raise the team's limits",
-                )
+    for item in _named(settings, "nodes"):
+        most = limit(settings, item.team, pools[item.pool]) if item.pool in pools else item.nodes
+        if item.nodes > most:
+            yield report.problem(
+                *item.where,
+                value=item.nodes,
+                what=f"the limits of the team (gpus, cpus, memoryGib) let it hold {most} nodes of this pool",
+                allowed=f"0 to {most}",
+                fix="lower it, or raise the team's limits",
+            )
 
 
 @rule("queue-lending", *NEEDS)
 def _nobody_lends_what_it_has_not(settings: "Settings", report: Report) -> Iterator[Problem]:
     if settings.queueing is None:
         return
+    alone = settings.queueing.cohort is None
     own = {share.team: share.nodes for share in shares(settings).teams}
-    for number, team in enumerate(settings.teams):
-        for member, given in list(_named(team).items())[1:]:
-            for name, wanted in given.items():
-                has = own[team.name].get(name, 0)
-                alone = settings.queueing.cohort is None
-                if alone or (member == "lendingLimit" and name in own[team.name] and wanted > has):
-                    yield report.problem(
-                        "teams",
-                        number,
-                        "queue",
-                        member,
-                        name,
-                        value=wanted,
-                        what="nobody lends or borrows in this stack: queueing.cohort is null"
-                        if alone
-                        else f"the team has {has} nodes of this pool of its own",
-                        allowed="nothing" if alone else f"0 to {has}",
-                        fix="remove it" if alone else "lower it, or leave it out to lend all of them",
-                    )
+    for item in _named(settings, "borrowingLimit", "lendingLimit"):
+        has = own[item.team.name].get(item.pool, item.nodes)
+        if alone or (item.member == "lendingLimit" and item.nodes > has):
+            yield report.problem(
+                *item.where,
+                value=item.nodes,
+                what="nobody lends or borrows in this stack: queueing.cohort is null"
+                if alone
+                else f"the team has {has} nodes of this pool of its own",
+                allowed="nothing" if alone else f"0 to {has}",
+                fix="remove it" if alone else "lower it, or leave it out to lend all of them",
+            )
 
 
 @rule("queue-unknown", "queueing", "training")
