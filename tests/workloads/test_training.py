@@ -57,6 +57,34 @@ def test_adapters_fine_tune_a_model_on_another_text(base: Path, tmp_path: Path) 
     assert losses[-1] < losses[0] - 0.3, "the adapters learn the new text"
 
 
+def test_weights_come_from_the_newest_whole_checkpoint_of_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base, shared = tmp_path / "base", ["--data", str(tmp_path / "data")]
+    assert main([*SMALL, *shared, "--steps", "2", "--checkpoint-every", "1", "--directory", str(base)]) == ExitCode.DONE
+    newest = base / "step-00000002"
+    _flip_a_bit(newest / "__0_0.distcp")
+
+    printed = {}
+    for name, start in (("run", base), ("checkpoint", base / "step-00000001"), ("damaged", newest)):
+        arguments = [*SMALL, *shared, "--start-from", str(start)]
+        code = main([*arguments, "--steps", "1", "--directory", str(tmp_path / name)])
+        assert code == (ExitCode.REFUSED if name == "damaged" else ExitCode.DONE)
+        printed[name] = capsys.readouterr()
+    losses = {name: events(tmp_path / name, "step")[0]["loss"] for name in ("run", "checkpoint")}
+    assert losses["run"] == losses["checkpoint"], "what was damaged is not read"
+    damage = "step-00000002: __0_0.distcp does not match its checksum"
+    assert f"--start-from {base}: skipped {damage}" in printed["run"].out
+    assert "skipped" not in printed["checkpoint"].out
+    assert f"--start-from {newest}: no whole checkpoint there ({damage}" in printed["damaged"].err
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 def test_weights_of_another_shape_are_refused(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*SMALL, "--start-from", str(base), "--steps", "1", "--directory", str(tmp_path)]
     assert main(arguments) == ExitCode.REFUSED

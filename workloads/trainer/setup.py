@@ -1,6 +1,7 @@
 """What a run is made of, from its options: text, model, optimizer, and what a checkpoint must know of them."""
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from workloads.data.corpus import CorpusError
 from workloads.data.tokens import Prepared, prepare
 from workloads.trainer.adapters import adapt
 from workloads.trainer.checkpoint.contents import MODEL
-from workloads.trainer.checkpoint.manifest import DamagedError, Manifest, check_content
+from workloads.trainer.checkpoint.manifest import NAME
+from workloads.trainer.checkpoint.resuming import newest_whole, reasons
 from workloads.trainer.checkpoint.store import Store
 from workloads.trainer.choices import Device, Precision
 from workloads.trainer.data import Reader
@@ -24,6 +26,7 @@ from workloads.trainer.model import Decoder, initialise
 from workloads.trainer.options import LearningOptions, Options
 from workloads.trainer.parallel import World, spread
 from workloads.trainer.precision import fsdp_policy, offload_policy, to_float8, unavailable
+from workloads.trainer.side import Side
 from workloads.trainer.sizes import SIZES, Size
 from workloads.trainer.state import ExitCode, Interval, ServiceOptions, TrainerError, TrainState
 from workloads.trainer.steps import Pipelined, Steps, Whole, summed_loss
@@ -96,7 +99,7 @@ def model_of(options: Options, world: World, prepared: Prepared) -> Decoder:
     """This process's stage of the model, whole and on the CPU, with its first weights.
 
     Raises:
-        TrainerError: the weights to start from are not there, damaged, or of another model.
+        TrainerError: the weights to start from are not there, all damaged, or of another model.
     """
     size = size_of(options)
     model = Decoder(
@@ -117,29 +120,36 @@ def model_of(options: Options, world: World, prepared: Prepared) -> Decoder:
 
 
 def read_weights(model: Decoder, folder: Path) -> None:
-    """Fill ``model`` from a checkpoint, or from the newest of a run's folder, however that run was spread.
+    """Fill ``model`` from a checkpoint, or from the newest whole one of a run's folder, however that run was spread.
+
+    Collective: all ranks read the same one. What is skipped as damaged is printed.
 
     Raises:
-        TrainerError: there is none, it is damaged, or it is another model's.
+        TrainerError: there is no whole one, or it is another model's.
     """
-    published = [folder] if (folder / "manifest.json").exists() else Store(directory=folder, keep=1).published()
-    if not published:
-        raise TrainerError(f"--start-from {folder}: no checkpoint there", ExitCode.REFUSED)
+    side = Side()
+    published = [folder] if (folder / NAME).exists() else Store(directory=folder, keep=1).published()
+    chosen, skipped = newest_whole(published, side)
+    if chosen is None:
+        why = f"no whole checkpoint there ({reasons(skipped)})" if skipped else "no checkpoint there"
+        raise TrainerError(f"--start-from {folder}: {why}", ExitCode.REFUSED)
+    if side.first:
+        for each in skipped:
+            sys.stdout.write(f"--start-from {folder}: skipped {each.path.name}: {each.reason}\n")
     wanted = {MODEL + name: parameter.detach() for name, parameter in model.named_parameters()}
     try:
-        check_content(published[0], Manifest.read(published[0]), part=0, parts=1)
-        reader = FileSystemReader(published[0])
+        reader = FileSystemReader(chosen)
         stored = reader.read_metadata().state_dict_metadata
         for name, tensor in wanted.items():
             if getattr(stored.get(name), "size", None) != tensor.size():
                 raise TrainerError(
-                    f"--start-from {published[0]}: it has no {name} of shape {list(tensor.size())}; "
+                    f"--start-from {chosen}: it has no {name} of shape {list(tensor.size())}; "
                     f"give --model, --context and the vocabulary that it was trained with",
                     ExitCode.REFUSED,
                 )
         load(dict(wanted), storage_reader=reader, no_dist=True)
-    except (DamagedError, OSError) as error:
-        raise TrainerError(f"--start-from {published[0]}: {error}", ExitCode.REFUSED) from error
+    except OSError as error:
+        raise TrainerError(f"--start-from {chosen}: {error}", ExitCode.REFUSED) from error
 
 
 def steps_of(options: Options, world: World, model: Decoder) -> tuple[nn.Module, Steps]:

@@ -1,6 +1,7 @@
 """Finding the newest checkpoint that is whole, and reading it on every rank."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,22 +27,37 @@ def find(store: Store, side: Side) -> Found | None:
     Raises:
         TrainerError: there are checkpoints, and all are damaged. Starting anew silently would throw the run away.
     """
-    candidates: list[Path] = side.from_first(store.published())
-    skipped: list[Skipped] = []
-    for path in candidates:
-        problems = [problem for problem in side.from_all(_problem(path, side)) if problem]
-        if not problems:
-            return Found(path=path, manifest=Manifest.read(path), skipped=tuple(skipped))
-        store.damaged.add(path)
-        skipped.append(Skipped(path=path, reason=problems[0]))
+    path, skipped = newest_whole(store.published(), side)
+    store.damaged.update(each.path for each in skipped)
+    if path is not None:
+        return Found(path=path, manifest=Manifest.read(path), skipped=skipped)
     if skipped:
-        reasons = "; ".join(f"{each.path.name}: {each.reason}" for each in skipped[:3])
         raise TrainerError(
-            f"all {len(skipped)} checkpoints in {store.directory} are damaged ({reasons}). "
+            f"all {len(skipped)} checkpoints in {store.directory} are damaged ({reasons(skipped)}). "
             "Move them away to start the run from its first step.",
             ExitCode.REFUSED,
         )
     return None
+
+
+def newest_whole(published: Sequence[Path], side: Side) -> tuple[Path | None, tuple[Skipped, ...]]:
+    """The first of ``published`` (rank 0's list, newest first) that is whole, and the damaged ones before it.
+
+    Every byte is read, by all ranks together, and all get the same answer.
+    """
+    candidates: Sequence[Path] = side.from_first(published)
+    skipped: list[Skipped] = []
+    for path in candidates:
+        problems = [problem for problem in side.from_all(_problem(path, side)) if problem]
+        if not problems:
+            return path, tuple(skipped)
+        skipped.append(Skipped(path=path, reason=problems[0]))
+    return None, tuple(skipped)
+
+
+def reasons(skipped: Sequence[Skipped]) -> str:
+    """What is wrong with the first three, in one line."""
+    return "; ".join(f"{each.path.name}: {each.reason}" for each in skipped[:3])
 
 
 def _problem(path: Path, side: Side) -> str:
