@@ -25,6 +25,7 @@ from local.cluster.process_node.seams import (
     NodeSettings,
     PodRef,
     PodUsage,
+    Stdio,
     UnknownContainerError,
 )
 
@@ -63,16 +64,7 @@ class MadeUpPods:
         return ContainerLog(path=self.log_file, running=self.running)
 
     async def start_exec(
-        self,
-        _namespace: str,
-        _pod: str,
-        container: str,
-        command: Sequence[str],
-        *,
-        stdin: int,
-        stdout: int,
-        stderr: int,
-        tty: bool = False,
+        self, _namespace: str, _pod: str, container: str, command: Sequence[str], stdio: Stdio, *, tty: bool = False
     ) -> ExecProcess:
         if container != "main":
             raise UnknownContainerError(f"container not found ({container!r})")
@@ -82,14 +74,12 @@ class MadeUpPods:
             if tty:
                 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
+        stdin, stdout, stderr = stdio
         process = await asyncio.create_subprocess_exec(
             *command, stdin=stdin, stdout=stdout, stderr=stderr, preexec_fn=own_terminal
         )
         self.started.append(HostProcess(process))
         return self.started[-1]
-
-    def network_namespace(self, _namespace: str, _pod: str) -> Path:
-        return Path("/proc/self/ns/net")
 
     async def usage(self) -> Sequence[PodUsage]:
         containers = [ContainerUsage(name="main", cpu_nanoseconds=1_500_000_000, memory_bytes=2048)]

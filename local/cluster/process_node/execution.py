@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from local.cluster.process_node.context import PodContext
 from local.cluster.process_node.process import PodProcess, ProcessSpec, StartError
 from local.cluster.process_node.records import Record
+from local.cluster.process_node.seams import Stdio
 
 
 async def start_beside(
-    context: PodContext, record: Record, words: Sequence[str], stdio: tuple[int, int, int], *, tty: bool = False
+    context: PodContext, record: Record, words: Sequence[str], stdio: Stdio, *, tty: bool = False
 ) -> PodProcess:
     """Run ``words`` in the namespaces of ``record``'s process, as its user, with its environment.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.cluster.process_node.seams import NodeError
+from local.cluster.process_node.seams import NodeError, Stdio
 from local.paths import REPOSITORY
 
 _SHIM = "local.cluster.process_node.shim"
@@ -68,7 +68,7 @@ class ProcessSpec:
     cgroup_files: Sequence[str] = ()
     log: Mapping[str, Any] = field(default_factory=dict)
     """``path``, ``limit_bytes``, ``files``: where output goes unless ``stdio`` says it."""
-    stdio: tuple[int, int, int] | None = None
+    stdio: Stdio | None = None
     tty: bool = False
 
     def to_json(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from local.cluster.kube import Document
 
@@ -72,7 +72,7 @@ class Attachment:
 
 
 class PodNetwork(Protocol):
-    """Owner: podnet. One per agent."""
+    """One per agent."""
 
     async def attach(self, pod: PodRef) -> Attachment:
         """Give the pod a network namespace and an address; a second call for the same uid returns the same.
@@ -138,6 +138,10 @@ class PodUsage:
     containers: Sequence[ContainerUsage]
 
 
+Stdio: TypeAlias = tuple[int, int, int]
+"""Descriptors of standard input, output and error."""
+
+
 class ExecProcess(Protocol):
     """A process beside a container's own."""
 
@@ -151,7 +155,7 @@ class ExecProcess(Protocol):
 
 
 class PodStore(Protocol):
-    """Owner: pods. What the kubelet's API reads; all calls come from the agent's event loop."""
+    """What the kubelet's API reads; all calls come from the agent's event loop."""
 
     def pods(self) -> Sequence[Document]:
         """The pods of this node, with their status as it is known here."""
@@ -167,16 +171,7 @@ class PodStore(Protocol):
         ...
 
     async def start_exec(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        command: Sequence[str],
-        *,
-        stdin: int,
-        stdout: int,
-        stderr: int,
-        tty: bool = False,
+        self, namespace: str, pod: str, container: str, command: Sequence[str], stdio: Stdio, *, tty: bool = False
     ) -> ExecProcess:
         """Run ``command`` in the container's namespaces, as its user, with its environment.
 
@@ -188,26 +183,6 @@ class PodStore(Protocol):
         """
         ...
 
-    def network_namespace(self, namespace: str, pod: str) -> Path:
-        """For port forwarding: the pod's network namespace.
-
-        Raises:
-            UnknownContainerError: no such pod, or it has no sandbox.
-        """
-        ...
-
     async def usage(self) -> Sequence[PodUsage]:
         """Resource use of every running pod."""
-        ...
-
-
-class KubeletApi(Protocol):
-    """Owner: podnet. The HTTPS server; made with ``(settings: NodeSettings, store: PodStore)``."""
-
-    async def start(self) -> None:
-        """Listen on 127.0.0.1 at ``settings.kubelet_port``."""
-        ...
-
-    async def stop(self) -> None:
-        """Close all connections."""
         ...

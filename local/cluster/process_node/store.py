@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from local.cluster.kube import Document
@@ -14,6 +13,7 @@ from local.cluster.process_node.seams import (
     ContainerUsage,
     ExecProcess,
     PodUsage,
+    Stdio,
     UnknownContainerError,
 )
 from local.cluster.process_node.worker import PodWorker
@@ -58,30 +58,14 @@ class Pods:
         return found
 
     async def start_exec(
-        self,
-        namespace: str,
-        pod: str,
-        container: str,
-        command: Sequence[str],
-        *,
-        stdin: int,
-        stdout: int,
-        stderr: int,
-        tty: bool = False,
+        self, namespace: str, pod: str, container: str, command: Sequence[str], stdio: Stdio, *, tty: bool = False
     ) -> ExecProcess:
         """See ``PodStore``."""
         context = self._context(namespace, pod)
         record = _record(context, container)
         if not record.running:
             raise UnknownContainerError(f'container "{record.name}" in pod "{pod}" is not running')
-        return await start_beside(context, record, command, (stdin, stdout, stderr), tty=tty)
-
-    def network_namespace(self, namespace: str, pod: str) -> Path:
-        """See ``PodStore``."""
-        sandbox = self._context(namespace, pod).sandbox
-        if sandbox is None or sandbox.attachment is None:
-            raise UnknownContainerError(f'pod "{pod}" has no sandbox')
-        return sandbox.attachment.netns
+        return await start_beside(context, record, command, stdio, tty=tty)
 
     async def usage(self) -> Sequence[PodUsage]:
         """See ``PodStore``."""

@@ -3,7 +3,6 @@
 import contextlib
 import datetime as dt
 import os
-import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -90,10 +89,6 @@ class Volumes:
             if item.limit_bytes and _size(item.path) > item.limit_bytes:
                 return name, item.limit_bytes
         return None
-
-    def remove(self) -> None:
-        """Remove the pod's own data; claims and host paths stay."""
-        shutil.rmtree(self._directory, ignore_errors=True)
 
     async def _mount(self, pod: Document, volume: Document, kind: str) -> Mounted:
         if kind == "emptyDir":

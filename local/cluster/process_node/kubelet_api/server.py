@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class KubeletServer:
-    """Implements ``seams.KubeletApi``."""
+    """Answers on 127.0.0.1 at ``settings.kubelet_port``."""
 
     def __init__(self, settings: NodeSettings, store: PodStore) -> None:
         self._settings = settings
@@ -37,7 +37,11 @@ class KubeletServer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """See ``seams.KubeletApi``."""
+        """Listen.
+
+        Raises:
+            OSError: the port is taken, or the certificates cannot be read.
+        """
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(self._settings.authority))
         context.load_cert_chain(str(self._settings.certificate), str(self._settings.key))
         context.verify_mode = ssl.CERT_REQUIRED
@@ -45,7 +49,7 @@ class KubeletServer:
         self._server = await asyncio.start_server(self._accepted, LOOPBACK, port, ssl=context, limit=_HEAD_BYTES)
 
     async def stop(self) -> None:
-        """See ``seams.KubeletApi``."""
+        """Close all connections."""
         if self._server:
             self._server.close()
         for task in list(self._tasks):

@@ -53,9 +53,8 @@ async def serve_exec(request: Request, channel: Channel, store: PodStore, where:
     readers = {number: await streams.reader(number) for number in streams.reads}
     stdin = await streams.writer()
     try:
-        process = await store.start_exec(
-            *where, command, stdin=streams.stdin, stdout=streams.stdout, stderr=streams.stderr, tty=wanted.tty
-        )
+        stdio = streams.stdin, streams.stdout, streams.stderr
+        process = await store.start_exec(*where, command, stdio, tty=wanted.tty)
     except (NodeError, OSError) as error:
         stdin.close()
         message = f"error executing command in container: {error}"
