@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components import accelerators
-from components.aws.fabric import topology_labels
+from components.aws.fabric import fabric_profile, topology_labels
 from components.kubernetes.names import PULL_SECRET
 from workloads.parallelism import Parallelism, Schedule
 from workloads.serving_specs import ContainerServer, InferenceSpec, ModelSource, RuntimeServer
@@ -88,6 +88,7 @@ def place_of(settings: "Settings", pool: "Pool", team: "Team") -> Place:
         memory_gib=team.memory_gib,
         trainer=settings.training_operator is not None,
         queues=settings.queueing is not None,
+        fabric_variables=fabric_profile(instance, efa=pool.fabric == "efa", node_selector={}, taints=()).environment,
     )
 
 

@@ -1,7 +1,7 @@
 """What a check of a run looks at and what it finds; see ``workloads/validation.py``."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class Place:
     """Whether Kubeflow Trainer is installed."""
     queues: bool = True
     """Whether Kueue is installed."""
+    fabric_variables: Mapping[str, str] = field(default_factory=dict)
+    """What the pool's fabric sets in every container of a run."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable
 from typing import Final
 
+from workloads.manifests.pods import environment
 from workloads.manifests.runtimes import NODE
+from workloads.manifests.trainjob import launcher_arguments
 from workloads.placement_checks import CHECKS
 from workloads.spec_problems import Found, Place, SpecProblem, problem
-from workloads.specs import TrainingSpec
+from workloads.specs import Launcher, Runner, TrainingSpec
 
 __all__ = ["Place", "SpecProblem", "problems"]
 
@@ -19,10 +21,9 @@ LONGEST_NAME: Final = 63
 """Of a pod, since its name is a host name (RFC 1035)."""
 POD_SUFFIX: Final = 6
 """A hyphen and five characters that the Job controller adds."""
-MOST_WORDS: Final = 128
-"""Of a TrainJob's arguments (Trainer v2.3 CRD, maxItems)."""
-MOST_ARGUMENTS: Final = 96
-"""Of the script: the rest of them is the launcher's."""
+MOST_ITEMS: Final = 128
+"""Of a TrainJob's arguments, the launcher's and the script among them, and of its variables (Trainer v2.3 CRD,
+``spec.trainer.args`` and ``spec.trainer.env``, maxItems). A Job's lists have no such limit."""
 LONGEST_LIMIT_SECONDS: Final = 90 * 24 * 3600
 _LABEL: Final = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -72,13 +73,31 @@ def _program(spec: TrainingSpec, _place: Place) -> Found:
             allowed="the path of a .py file in the image",
             fix="name the file; its arguments go into args",
         )
-    if len(spec.arguments) > MOST_ARGUMENTS:
+
+
+def _items(spec: TrainingSpec, place: Place) -> Found:
+    if spec.runner is not Runner.TRAINER:
+        return
+    launcher = len(launcher_arguments(spec, place.fabric_variables)) + 1
+    variables = len(environment(spec, place.fabric_variables))
+    mpirun = spec.launcher is Launcher.MPIRUN
+    if launcher + len(spec.arguments) > MOST_ITEMS:
+        taken = "the script and what mpirun takes, two for each variable" if mpirun else "the script and the launcher's"
         yield problem(
             "training-arguments",
             "args",
             value=f"{len(spec.arguments)} arguments",
-            what=f"a TrainJob holds {MOST_WORDS} words, the launcher's among them",
-            allowed=f"{MOST_ARGUMENTS} at most",
+            what=f"a TrainJob holds {MOST_ITEMS}, and {launcher} are {taken}",
+            allowed=f"{max(0, MOST_ITEMS - launcher)} at most",
+            fix=f"put them{', or variables,' if mpirun else ''} into a file on the shared file system",
+        )
+    elif variables > MOST_ITEMS:
+        yield problem(
+            "training-variable",
+            "environment",
+            value=f"{len(spec.environment)} variables",
+            what=f"a TrainJob holds {MOST_ITEMS}, the kit's and the fabric's among them",
+            allowed=f"{len(spec.environment) - (variables - MOST_ITEMS)} at most",
             fix="put them into a file on the shared file system",
         )
 
@@ -152,6 +171,7 @@ _CHECKS: Final[tuple[Callable[[TrainingSpec, Place], Found], ...]] = (
     _names,
     *CHECKS,
     _program,
+    _items,
     _variables,
     _storage,
     _limits,

@@ -87,8 +87,8 @@ def cpus(spec: Placed) -> int:
     return max(1, int(spec.share.vcpus * NODE_FRACTION * spec.share.fraction))
 
 
-def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
-    """Variables of the container; what the spec says wins over the kit's own."""
+def environment(spec: TrainingSpec, fabric: Mapping[str, str]) -> list[Part]:
+    """Variables of the container; what the spec says wins over the kit's own and over those of the ``fabric``."""
     values = {
         "PYTHONUNBUFFERED": "1",
         # The user is in no passwd file and the root is read-only: compilers put their caches below these.
@@ -102,7 +102,7 @@ def environment(spec: TrainingSpec, profile: FabricProfile) -> list[Part]:
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(SHUTDOWN_SECONDS),
         "SLIPWAY_RUN": spec.run,
         **({"SLIPWAY_CHECKPOINTS": spec.checkpoint_directory} if spec.checkpoint_directory else {}),
-        **profile.environment,
+        **fabric,
         **spec.environment,
     }
     address = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
@@ -173,7 +173,7 @@ def container(spec: TrainingSpec, profile: FabricProfile, command: Sequence[str]
         "name": CONTAINER,
         "image": spec.image,
         "command": list(command),
-        "env": environment(spec, profile),
+        "env": environment(spec, profile.environment),
         "resources": resources(spec, profile),
         "volumeMounts": list(mounts),
         # The end of the log becomes the pod's message: what happened is seen without a log system.

@@ -4,6 +4,7 @@ Trainer makes a JobSet of it, and JobSet the Job, the headless Service and the p
 training container go through ``trainer.env`` only; a runtime patch that names them is refused.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from components import versions
@@ -73,8 +74,8 @@ def trainjob(spec: TrainingSpec, profile: FabricProfile) -> Manifest:
             "trainer": {
                 "image": spec.image,
                 "command": command(spec),
-                "args": [*launcher_arguments(spec, profile), spec.script, *spec.arguments],
-                "env": environment(spec, profile),
+                "args": [*launcher_arguments(spec, profile.environment), spec.script, *spec.arguments],
+                "env": environment(spec, profile.environment),
                 "numNodes": spec.nodes,
                 "numProcPerNode": spec.processes,
                 "resourcesPerNode": resources(spec, profile),
@@ -94,10 +95,10 @@ def command(spec: TrainingSpec) -> list[str]:
     return torchrun(spec) if spec.launcher is Launcher.TORCHRUN else [str(spec.launcher)]
 
 
-def launcher_arguments(spec: TrainingSpec, profile: FabricProfile) -> list[str]:
-    """The launcher's own arguments, before the script."""
+def launcher_arguments(spec: TrainingSpec, fabric: Mapping[str, str]) -> list[str]:
+    """The launcher's own arguments, before the script; ``fabric``: variables that the pool's fabric sets."""
     if spec.launcher is Launcher.MPIRUN:
-        return _mpirun(spec, profile)
+        return _mpirun(spec, fabric)
     if spec.min_nodes is None:
         return []
     # Trainer v2.3 knows no elastic run (plugins/torch: "TODO: Add support for PyTorch elastic") and sets PET_NNODES to
@@ -123,12 +124,12 @@ def launcher_host(spec: TrainingSpec) -> str:
     return f"{spec.run}-{LAUNCHER}-0-0.{spec.run}.{spec.namespace}.svc.{CLUSTER_DOMAIN}"
 
 
-def _mpirun(spec: TrainingSpec, profile: FabricProfile) -> list[str]:
+def _mpirun(spec: TrainingSpec, fabric: Mapping[str, str]) -> list[str]:
     """Ranks by slot from Trainer's hostfile. ``workloads/mpi_rank.py`` tells torch what mpirun tells its ranks.
 
     Only the launcher's container has the run's variables, and sshd hands none on: mpirun has to, by name.
     """
-    passed = sorted({"PATH", *(item["name"] for item in environment(spec, profile) if "value" in item)})
+    passed = sorted({"PATH", *(item["name"] for item in environment(spec, fabric) if "value" in item)})
     return [
         "-np",
         str(spec.world_size),

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from components.accelerators import instance
+from components.aws.fabric import EFA_ENVIRONMENT, default_taints, fabric_profile
+from workloads.manifests.runs import manifests
 from workloads.parallelism import Parallelism
 from workloads.recipes import RECIPES, Target
 from workloads.specs import ClaimMount, Launcher, NodeShare, Runner, Topology, TrainingSpec
@@ -39,6 +42,10 @@ SPEC = TrainingSpec(
     runner=Runner.TRAINER,
 )
 CPU_SPEC = replace(SPEC, pool="cpu", nodes=2, share=CPU_NODE, processes_per_node=2)
+
+
+def arguments(count: int) -> tuple[str, ...]:
+    return tuple(f"--a{number}" for number in range(count))
 
 
 def part(accelerators: int) -> NodeShare:
@@ -258,12 +265,32 @@ INVALID: list[tuple[str, dict[str, Any], Place, str, str, str, str, str]] = [
     ("a shell", {"script": "train.sh"}, PLACE, "script", "training-script", "train.sh", "the path of", "name the file"),
     (
         "too many arguments",
-        {"args": tuple(f"--a{n}" for n in range(97))},
+        {"args": arguments(128)},
         PLACE,
         "args",
         "training-arguments",
-        "97 arguments",
-        "96 at most",
+        "128 arguments",
+        "127 at most",
+        "put them into a file",
+    ),
+    (
+        "too many arguments beside mpirun's",
+        {"args": arguments(90), "launcher": Launcher.MPIRUN},
+        replace(PLACE, fabric_variables=EFA_ENVIRONMENT),
+        "args",
+        "training-arguments",
+        "90 arguments",
+        "89 at most",
+        "put them, or variables, into a file",
+    ),
+    (
+        "too many variables",
+        {"environment": {f"A{n}": "1" for n in range(120)}},
+        PLACE,
+        "environment",
+        "training-variable",
+        "120 variables",
+        "118 at most",
         "put them into a file",
     ),
     (
@@ -378,6 +405,20 @@ def test_what_is_right_has_no_problem() -> None:
     elastic = replace(SPEC, min_nodes=2, parallelism=Parallelism(tensor=8), topology=Topology(level=PLACE.levels[0]))
     assert problems(elastic, PLACE) == []
     assert problems(replace(SPEC, image="host:5000/t@sha256:" + "0a" * 32), PLACE) == []
+
+
+@pytest.mark.parametrize("launcher", Launcher)
+def test_the_most_arguments_that_are_allowed_fill_a_trainjob(launcher: Launcher) -> None:
+    p5 = instance("p5.48xlarge")
+    profile = fabric_profile(p5, efa=True, node_selector={}, taints=default_taints(p5))
+    place = replace(PLACE, fabric_variables=profile.environment)
+    (refused,) = problems(replace(SPEC, launcher=launcher, args=arguments(128)), place)
+    most = replace(SPEC, launcher=launcher, args=arguments(int(refused.allowed.split()[0])))
+    assert problems(most, place) == []
+    assert len(manifests(most, profile)["job"]["spec"]["trainer"]["args"]) == 128, "maxItems of Trainer's CRD"
+    assert problems(replace(most, args=arguments(500), runner=Runner.JOB, launcher=Launcher.TORCHRUN), place) == [], (
+        "Kubernetes sets a Job's arguments no limit"
+    )
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
