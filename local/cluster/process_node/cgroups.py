@@ -121,6 +121,13 @@ class Cgroups:
             return Group(limits)
         return Group(limits, made)
 
+    def remove(self, pod: str) -> None:
+        """Give back every group of a pod, whose uid begins their names; those with living processes stay."""
+        for base in set(self._bases.paths.values()) if self._bases else ():
+            for path in base.glob(f"{pod}-*"):
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
     def close(self) -> None:
         """Give the node's own groups back, and end what is left in them."""
         if self._bases:

@@ -11,7 +11,6 @@ from local.cluster.process_node import hooks, stopping
 from local.cluster.process_node.context import PodContext, clock
 from local.cluster.process_node.records import Waiting
 from local.cluster.process_node.report import Report
-from local.cluster.process_node.status import finished
 from local.cluster.process_node.tasks import PodTasks
 
 _LOG = logging.getLogger(__name__)
@@ -36,13 +35,10 @@ class Ending:
         # First whoever is being started: what runs then is stopped below.
         await self._tasks.cancel_starts()
         following = asyncio.create_task(self._follow(grace))
-        records, began = self._context.records, clock()
-        mains = [record for record in records if not record.sidecar]
-        await asyncio.gather(*(stopping.stop(self._context, record, grace) for record in mains))
-        for record in reversed([record for record in records if record.sidecar]):
-            left = min(grace, self._grace()) - (clock() - began)
-            await stopping.stop(self._context, record, max(0.0, left))
-        following.cancel()
+        try:
+            await self._stop_containers(grace)
+        finally:
+            following.cancel()
         await self.kill()
         if not self.deleted:
             await self._tell()
@@ -59,11 +55,19 @@ class Ending:
         await self._tasks.cancel()
         processes = [record.process for record in context.records if record.process is not None]
         await asyncio.gather(*(process.abort() for process in processes))
-        for group in context.groups.values():
-            group.remove()
         sandbox, context.sandbox = context.sandbox, None
         if sandbox is not None:
             await sandbox.close()
+        # Also of containers that ended before others of the pod which share their processes' namespace.
+        context.node.cgroups.remove(context.ref.uid)
+
+    async def _stop_containers(self, grace: float) -> None:
+        records, began = self._context.records, clock()
+        mains = [record for record in records if not record.sidecar]
+        await asyncio.gather(*(stopping.stop(self._context, record, grace) for record in mains))
+        for record in reversed([record for record in records if record.sidecar]):
+            left = min(grace, self._grace()) - (clock() - began)
+            await stopping.stop(self._context, record, max(0.0, left))
 
     async def _follow(self, grace: float) -> None:
         """Tell how far the end is, and hurry when whoever deletes the pod says so."""
@@ -87,12 +91,11 @@ class Ending:
         return float(pod["metadata"].get("deletionGracePeriodSeconds", hooks.grace_of(pod)))
 
     async def _tell(self) -> None:
-        if not finished(self._context.pod):
-            for record in self._context.records:
-                # One that waits for its next run ends as it did (``convertToAPIContainerStatuses``, pod being ended).
-                if isinstance(record.state, Waiting) and record.last is not None:
-                    record.state, record.last = record.last, None
-            self._report.post(terminal=True)
+        for record in self._context.records:
+            # One that waits for its next run ends as it did (``convertToAPIContainerStatuses``, pod being ended).
+            if isinstance(record.state, Waiting) and record.last is not None:
+                record.state, record.last = record.last, None
+        self._report.post(terminal=True)
         await self._report.flush()
 
     async def _release(self) -> None:

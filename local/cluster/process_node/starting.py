@@ -96,14 +96,16 @@ async def _create(context: PodContext, record: Record, image: ImageProgram) -> N
     message_path = directory / "termination-log"
     message_path.touch()
     message_path.chmod(0o666)
-    name = f"{context.ref.uid}-{record.name}-{restart}"
-    group = context.node.cgroups.create(name, Limits.of(record.spec.get("resources") or {}))
     log = context.log_path(record.name, restart)
     log.parent.mkdir(parents=True, exist_ok=True)
     container_id = f"process://{secrets.token_hex(32)}"
     argv = command(record.spec, image, environment)
+    mounts = _mounts(context, record, image, python=environment_path, message=message_path, environment=environment)
     context.event(record, "Created", "Container created")
     assert context.sandbox is not None  # noqa: S101 - the worker makes it before any container
+    # Last before the process: whatever fails above leaves no group behind.
+    name = f"{context.ref.uid}-{record.name}-{restart}"
+    group = context.node.cgroups.create(name, Limits.of(record.spec.get("resources") or {}))
     launched = ProcessSpec(
         argv=argv,
         environment=environment,
@@ -112,7 +114,7 @@ async def _create(context: PodContext, record: Record, image: ImageProgram) -> N
         namespaces=context.sandbox.namespaces,
         new=context.sandbox.new,
         root=str(directory / "root"),
-        mounts=_mounts(context, record, image, python=environment_path, message=message_path, environment=environment),
+        mounts=mounts,
         read_only_root=bool((record.spec.get("securityContext") or {}).get("readOnlyRootFilesystem")),
         cgroup_files=group.files,
         log={"path": str(log), "limit_bytes": LOG_LIMIT_BYTES, "files": LOG_FILES},

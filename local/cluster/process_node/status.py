@@ -8,10 +8,12 @@ from local.cluster.kube import Document
 from local.cluster.process_node.plan import phase
 from local.cluster.process_node.records import Record, Running, State, Terminated, Waiting, stamp
 
+_TERMINAL = frozenset({"Succeeded", "Failed"})
+
 
 def finished(pod: Document) -> bool:
     """Whether its phase says that nothing of it will ever run again."""
-    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    return (pod.get("status") or {}).get("phase") in _TERMINAL
 
 
 def pod_status(
@@ -35,6 +37,9 @@ def pod_status(
     policy = spec.get("restartPolicy", "Always")
     initialized = (before.get("Initialized") or {}).get("status") == "True"
     found = (override or {}).get("phase") or phase(records, policy, terminal=terminal, initialized=initialized)
+    if finished(pod) and found not in _TERMINAL:
+        # Nobody leads a pod back from there (``generateAPIPodStatus``, "three-way merge").
+        found = old["phase"]
     conditions = [
         _condition("PodReadyToStartContainers", sandbox),
         _initialized(records, found),

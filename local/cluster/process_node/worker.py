@@ -87,9 +87,10 @@ class PodWorker:
             watch.cancel()
 
     def _leaving(self) -> bool:
-        return (
-            self._ending.deleted or bool(self._report.override) or "deletionTimestamp" in self.context.pod["metadata"]
-        )
+        pod = self.context.pod
+        # Others end a pod by its phase too, such as the garbage collector the pods of a node that is out of service.
+        told = "deletionTimestamp" in pod["metadata"] or finished(pod)
+        return told or self._ending.deleted or bool(self._report.override)
 
     def _after_restart(self) -> None:
         """A former agent's containers are dead, and so is their sandbox: init containers run again before others do."""

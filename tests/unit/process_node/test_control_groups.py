@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.cluster.process_node import cgroup_bases
+from local.cluster.process_node import cgroup_bases, cgroups
 from local.paths import REPOSITORY
 
 NODE = "node-0123456789abcdef"
@@ -67,6 +67,19 @@ def test_groups_that_no_agent_made_stay(tmp_path: Path, name: str) -> None:
     cgroup_bases.sweep(tmp_path)
     assert foreign.is_dir()
     assert elsewhere.is_dir()
+
+
+def test_all_groups_of_a_pod_go_with_it_and_those_of_others_stay(tmp_path: Path) -> None:
+    made = cgroups.Cgroups(tmp_path)
+    if made.problem:
+        pytest.skip(made.problem)
+    try:
+        ended, other = (made.create(name, cgroups.Limits()) for name in ("uid-main-0", "other-main-0"))
+        made.remove("uid")
+        assert not any(path.exists() for path in ended.directories.values())
+        assert all(path.exists() for path in other.directories.values())
+    finally:
+        made.close()
 
 
 def test_an_agent_makes_its_group_again_when_a_sweep_took_it_before_it_was_locked(

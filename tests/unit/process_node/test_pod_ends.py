@@ -51,6 +51,7 @@ class Cluster:
             kube=self,
             events=SimpleNamespace(pod=lambda *_, **__: None),
             network=self,
+            cgroups=SimpleNamespace(remove=lambda pod: self._called("groups", pod)),
             allocatable={},
         )
 
@@ -108,6 +109,21 @@ def test_the_terminal_phase_is_known_before_the_address_is_free_for_another_pod(
     assert ("delete", "a") not in calls, "whoever made the pod reads its status and its logs"
 
 
+def test_a_pod_that_others_end_by_its_phase_is_ended_and_keeps_that_phase(tmp_path: Path) -> None:
+    async def story(cluster: Cluster) -> PodWorker:
+        worker = PodWorker(cluster.node, document("a"))
+        await cluster.until(("status", "Pending"))
+        worker.update(document("a", phase="Failed"))
+        await cluster.until(("detach", "a"))
+        return worker
+
+    calls = run(tmp_path, story).calls
+    before = calls[: calls.index(("detach", "a"))]
+    assert ("status", "Failed") in before, "its sandbox is gone, which only this node knows"
+    assert ("status", "Pending") not in before[before.index(("status", "Failed")) :], "nothing leads back from there"
+    assert ("groups", "a") in before
+
+
 def test_a_finished_pod_that_an_agent_finds_gives_its_address_back_and_keeps_its_phase(tmp_path: Path) -> None:
     async def story(cluster: Cluster) -> PodWorker:
         # Evicted: its containers' policy alone would have them run again.
@@ -117,7 +133,9 @@ def test_a_finished_pod_that_an_agent_finds_gives_its_address_back_and_keeps_its
         await asyncio.sleep(0)
         return worker
 
-    assert run(tmp_path, story).calls == [("detach", "a")]
+    found = [what for what, _ in run(tmp_path, story).calls]
+    assert "detach" in found
+    assert "status" not in found
 
 
 @pytest.mark.parametrize("forced", [False, True])
@@ -136,7 +154,7 @@ def test_the_deletion_of_a_finished_pod_gives_nothing_back_a_second_time(tmp_pat
         assert not worker.context.logs.exists()
 
     calls = run(tmp_path, story).calls
-    assert calls == [("detach", "a")] + ([] if forced else [("delete", "a")])
+    assert [item for item in calls if item[0] != "groups"] == [("detach", "a")] + ([] if forced else [("delete", "a")])
 
 
 def test_an_agent_that_starts_reserves_no_address_for_finished_pods(tmp_path: Path) -> None:
