@@ -8,6 +8,9 @@ CONFIGURATION_EXIT_CODES = (2, 65, 78)
 """Every further attempt ends the same way: torchrun refused its own arguments (argparse), the loss diverged, or the
 trainer refused to begin (``workloads/trainer/state.py``, ExitCode). torchrun itself hides the last two behind 1."""
 
+MPI_RANK = "workloads/mpi_rank.py"
+"""Starts a script as one of mpirun's ranks, and stops the ranks of a pod."""
+
 
 def torchrun(spec: TrainingSpec) -> list[str]:
     """Torchrun, or for the kit's own trainer the one that hands on its exit code (``workloads/trainer/launch.py``).

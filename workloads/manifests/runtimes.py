@@ -8,7 +8,7 @@ restarts, what the pods may do, and how long nothing else is tried.
 from typing import Any
 
 from components import versions
-from workloads.manifests.launching import CONFIGURATION_EXIT_CODES
+from workloads.manifests.launching import CONFIGURATION_EXIT_CODES, MPI_RANK
 from workloads.manifests.pods import CONTAINER_SECURITY, GRACE_SECONDS, POD_SECURITY, Part
 from workloads.specs import DEFAULT_RESTARTS, Launcher, TrainingSpec
 
@@ -191,7 +191,13 @@ def _sshd() -> Manifest:
         "command": ["/usr/sbin/sshd"],
         "args": ["-De", "-f", "/home/mpiuser/.sshd_config"],
         "readinessProbe": {"tcpSocket": {"port": SSH_PORT}, "initialDelaySeconds": 2, "periodSeconds": 2},
+        **_stopping(),
     }
+
+
+def _stopping() -> Manifest:
+    """The pod's ranks are told first, and save; neither mpirun nor sshd would leave them the time."""
+    return {"lifecycle": {"preStop": {"exec": {"command": ["python", MPI_RANK, "--stop"]}}}}
 
 
 _SHAPES: dict[str, tuple[Manifest, list[Manifest]]] = {
@@ -207,6 +213,6 @@ _SHAPES: dict[str, tuple[Manifest, list[Manifest]]] = {
                 "runLauncherAsNode": True,
             }
         },
-        [_job(NODE, ancestor=False, more=_sshd()), _job(LAUNCHER)],
+        [_job(NODE, ancestor=False, more=_sshd()), _job(LAUNCHER, more=_stopping())],
     ),
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 from components import versions
 from components.outputs import FabricProfile
-from workloads.manifests.launching import torchrun
+from workloads.manifests.launching import MPI_RANK, torchrun
 from workloads.manifests.pods import (
     CONTAINER_SECURITY,
     Part,
@@ -143,7 +143,7 @@ def _mpirun(spec: TrainingSpec, fabric: Mapping[str, str]) -> list[str]:
         "-x",
         f"MASTER_PORT={MPI_PORT}",
         "python",
-        "workloads/mpi_rank.py",
+        MPI_RANK,
     ]
 
 

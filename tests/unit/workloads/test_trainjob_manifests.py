@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -183,6 +185,20 @@ def test_mpirun_has_a_launcher_that_waits_for_the_other_nodes() -> None:
     assert "POD_IP" not in handed_on, "each pod's own"
 
 
+def test_every_pod_with_ranks_of_mpirun_tells_them_before_its_first_process_is_stopped() -> None:
+    stop = {"preStop": {"exec": {"command": ["python", "workloads/mpi_rank.py", "--stop"]}}}
+    assert [hook_of(job) for job in jobset("slipway-mpi")["replicatedJobs"]] == [stop, stop], (
+        "mpirun kills its ranks within two seconds, and sshd takes them with it"
+    )
+    assert [hook_of(job) for job in jobset("slipway-torch")["replicatedJobs"]] == [None], "torchrun waits for its own"
+
+
+def hook_of(job: dict[str, Any]) -> object:
+    """The lifecycle of the pod's container."""
+    (only,) = job["template"]["spec"]["template"]["spec"]["containers"]
+    return only.get("lifecycle")
+
+
 def test_the_pods_of_every_runtime_pass_pod_security_restricted() -> None:
     for runtime in cluster_runtimes():
         for job in runtime["spec"]["template"]["spec"]["replicatedJobs"]:
@@ -279,6 +295,45 @@ def test_the_first_rank_of_the_named_host_keeps_the_store_whatever_its_number() 
     assert keeps_store(here, "run-launcher-0-0")
     assert not keeps_store(here, "run-node-0-0")
     assert not keeps_store({**here, "LOCAL_RANK": "1"}, "run-launcher-0-0")
+
+
+def test_the_hook_stops_every_rank_of_a_pod_and_waits_until_they_have_saved(tmp_path: Path) -> None:
+    script = tmp_path / "saves.py"
+    script.write_text(
+        "import os, pathlib, signal, sys, time\n"
+        "told = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: told.append(True))\n"
+        f"rank = pathlib.Path({str(tmp_path)!r}) / os.environ['RANK']\n"
+        "rank.with_suffix('.ready').touch()\n"
+        "while not told: time.sleep(0.01)\n"
+        "rank.with_suffix('.told').touch()\n"
+        "while not rank.with_name('disk').exists(): time.sleep(0.01)\n"
+        "sys.exit(143)\n"
+    )
+    start = "import sys, pathlib; from workloads.mpi_rank import main; main(sys.argv[2:], pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", start, str(tmp_path)]
+    # Not the first of its host: that one keeps torch's store, and needs torch.
+    ranks = [
+        subprocess.Popen([*command, str(script)], env={**MPI, "OMPI_COMM_WORLD_RANK": str(rank), "PYTHONPATH": "."})
+        for rank in (1, 2)
+    ]
+    killed = tmp_path / "mpi-rank-4194305"  # Linux gives no process this number
+    killed.touch()
+    wait_for(2, "*.ready", tmp_path)
+    hook = subprocess.Popen([*command, "--stop"], env={"PYTHONPATH": "."})
+    wait_for(2, "*.told", tmp_path)
+    assert hook.poll() is None, "the pod's first process would be stopped now, and the ranks with it"
+    (tmp_path / "disk").touch()
+    assert [rank.wait(60) for rank in ranks] == [143, 143], "the code of a run that was told to stop"
+    assert hook.wait(60) == 0
+    assert list(tmp_path.glob("mpi-rank-*")) == [killed], "who ends takes itself off the list"
+
+
+def wait_for(count: int, pattern: str, folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while len(list(folder.glob(pattern))) < count:
+        assert time.monotonic() < deadline, f"no {count} of {pattern}"
+        time.sleep(0.02)
 
 
 def test_without_mpirun_it_says_so_and_ends_as_wrong_arguments_do() -> None:
