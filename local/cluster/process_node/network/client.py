@@ -160,10 +160,11 @@ class ClusterNetwork:
         while True:
             try:
                 joined = await asyncio.to_thread(join, directory_of(self._settings), self._settings.node)
-            except OSError as error:
-                self._problem = f"the cluster's network is not there: {error}"
-            else:
                 await self._stay(joined)
+            except OSError as error:
+                async with self._lock:
+                    self._problem = f"the cluster's network is not there: {error}"
+                    self._leave()
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _stay(self, joined: Joined) -> None:

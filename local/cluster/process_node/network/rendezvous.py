@@ -68,26 +68,28 @@ def join(directory: Path, node: str) -> Joined:
     """Connect to the holder of ``directory``; blocks for as long as it takes to answer.
 
     Raises:
-        OSError: nobody holds the network.
+        OSError: nobody holds the network, or its holder has no addresses for the node; the message says which.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
+    with contextlib.ExitStack() as undo:
+        connection = undo.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         with _short(directory) as path:
             connection.connect(path)
         connection.sendall(json.dumps({"node": node}).encode() + b"\n")
         text, descriptors, _, _ = socket.recv_fds(connection, _LIMIT, 2)
-    except OSError:
-        connection.close()
-        raise
-    if not text or not descriptors:
-        connection.close()
-        raise ConnectionError("the holder of the cluster's network ended; see process-network.log")
-    value = json.loads(text)
-    if "problem" in value:
-        connection.close()
-        raise ConnectionError(value["problem"])
+        for descriptor in descriptors:
+            undo.callback(os.close, descriptor)
+        if not text or not descriptors:
+            raise ConnectionError("the holder of the cluster's network ended; see process-network.log")
+        try:
+            problem = json.loads(text).get("problem")
+            welcome = None if problem else Welcome.from_json(text)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ConnectionError(f"the holder of the cluster's network speaks another version: {error}") from error
+        if welcome is None:
+            raise ConnectionError(problem)
+        undo.pop_all()
     user = descriptors[1] if len(descriptors) > 1 else None
-    return Joined(connection=connection, welcome=Welcome.from_json(text), network=descriptors[0], user=user)
+    return Joined(connection=connection, welcome=welcome, network=descriptors[0], user=user)
 
 
 class Door:
