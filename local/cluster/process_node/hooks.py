@@ -17,6 +17,7 @@ from local.cluster.process_node.sockets import socket_in
 _OUTPUT_BYTES = 10 << 10
 """A kubelet reads no more of a probe's output (``maxRespBodyLength``)."""
 _GRACE_SECONDS = 30.0
+_LOOPBACK = "127.0.0.1"
 
 
 class HookError(NodeError):
@@ -74,7 +75,7 @@ async def tcp(context: PodContext, record: Record, action: Mapping[str, Any]) ->
     Raises:
         HookError: refused, in Go's words.
     """
-    host, port = action.get("host") or context.pod_ip, port_of(record, action["port"])
+    host, port = _host(context, action), port_of(record, action["port"])
     _, writer = await _connect(context, host, port)
     writer.close()
 
@@ -85,7 +86,7 @@ async def http_get(context: PodContext, record: Record, action: Mapping[str, Any
     Raises:
         HookError: refused, or another status, in a kubelet's words.
     """
-    host, port = action.get("host") or context.pod_ip, port_of(record, action["port"])
+    host, port = _host(context, action), port_of(record, action["port"])
     secure = action.get("scheme") == "HTTPS"
     path = action.get("path") or "/"
     url = f"{'https' if secure else 'http'}://{host}:{port}{path}"
@@ -101,6 +102,8 @@ async def http_get(context: PodContext, record: Record, action: Mapping[str, Any
         words = (await reader.readline()).split(b" ")
     except OSError as error:
         raise HookError(f'Get "{url}": {error.strerror or error}') from error
+    except ValueError as error:
+        raise HookError(f'Get "{url}": malformed HTTP response: {error}') from error
     finally:
         writer.close()
     if len(words) < 2 or not words[1].strip().isdigit():  # noqa: PLR2004 - protocol and status
@@ -108,6 +111,13 @@ async def http_get(context: PodContext, record: Record, action: Mapping[str, Any
     status = int(words[1])
     if not 200 <= status < 400:  # noqa: PLR2004 - kubernetes.io, probes: "greater than or equal to 200 and less than 400"
         raise HookError(f"HTTP probe failed with statuscode: {status}")
+
+
+def _host(context: PodContext, action: Mapping[str, Any]) -> str:
+    if action.get("host"):
+        return str(action["host"])
+    # The instance's address, which such a pod shows, is simulated: its server is in the machine's own network.
+    return _LOOPBACK if context.pod["spec"].get("hostNetwork") else context.pod_ip
 
 
 def port_of(record: Record, port: int | str) -> int:
@@ -127,11 +137,12 @@ def port_of(record: Record, port: int | str) -> int:
 async def _connect(
     context: PodContext, host: str, port: int, *, secure: bool = False
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    if context.sandbox is None or context.sandbox.attachment is None:
+    if context.sandbox is None:
         raise HookError("the pod has no network yet")
+    attachment = context.sandbox.attachment
     try:
         # The pod's own namespace: nothing outside it leads there.
-        made = await socket_in(context.sandbox.attachment.netns)
+        made = await socket_in(attachment.netns if attachment else None)
     except OSError as error:
         raise HookError(f"dial tcp {host}:{port}: {error.strerror}") from error
     try:

@@ -67,7 +67,8 @@ class Probes:
         await asyncio.sleep(random.random() * min(period, 1.0))  # noqa: S311 - no secret
         while True:
             if self._due(kind, probe):
-                result = threshold.take(good=await self._ask(kind, probe))
+                good = await self._ask(kind, probe)
+                result = None if good is None else threshold.take(good=good)
                 if result is not None and self._settle(kind, record, good=result):
                     return
             await asyncio.sleep(period)
@@ -97,7 +98,8 @@ class Probes:
             return True
         return False
 
-    async def _ask(self, kind: str, probe: Mapping[str, Any]) -> bool:
+    async def _ask(self, kind: str, probe: Mapping[str, Any]) -> bool | None:
+        """The answer; None when this node could not ask, which says nothing of the container (prober/worker.go)."""
         seconds = float(probe.get("timeoutSeconds", 1))
         try:
             await asyncio.wait_for(self._act(probe), seconds)
@@ -107,10 +109,13 @@ class Probes:
         except hooks.HookError as error:
             self._report(kind, str(error))
             return False
+        except OSError as error:
+            self._report(kind, str(error), "errored and resulted in unknown state")
+            return None
         return True
 
-    def _report(self, kind: str, message: str) -> None:
-        words = f"{kind.removesuffix('Probe').capitalize()} probe failed: {message}"
+    def _report(self, kind: str, message: str, how: str = "failed") -> None:
+        words = f"{kind.removesuffix('Probe').capitalize()} probe {how}: {message}"
         self._context.event(self._record, "Unhealthy", words, warning=True)
 
     async def _act(self, probe: Mapping[str, Any]) -> None:

@@ -5,15 +5,17 @@ import os
 import socket
 from pathlib import Path
 
-from local.cluster.process_node.network.namespaces import open_socket
+from local.cluster.process_node.network.namespaces import new_socket, open_socket
 
 
-async def socket_in(netns: Path) -> socket.socket:
-    """A TCP socket of the network namespace at ``netns``.
+async def socket_in(netns: Path | None) -> socket.socket:
+    """A TCP socket of the network namespace at ``netns``; None: of the agent's own, the machine's.
 
     Raises:
         OSError: it is gone.
     """
+    if netns is None:
+        return new_socket()
     return await asyncio.to_thread(_make, netns)
 
 

@@ -181,7 +181,7 @@ async def _post_start(context: PodContext, record: Record) -> None:
         return
     try:
         await hooks.run(context, record, hook)
-    except hooks.HookError as error:
+    except (hooks.HookError, OSError) as error:
         _LOG.info("%s: postStart of %s: %s", context.words, record.name, error)
         context.event(record, "FailedPostStartHook", "PostStartHook failed", warning=True)
         from local.cluster.process_node.stopping import stop

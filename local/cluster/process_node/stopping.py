@@ -60,7 +60,7 @@ async def _pre_stop(context: PodContext, record: Record, grace_seconds: float) -
         await asyncio.wait_for(hooks.run(context, record, hook), grace_seconds)
     except TimeoutError:
         _LOG.info("%s: preStop of %s did not end within %g s", context.words, record.name, grace_seconds)
-    except hooks.HookError as error:
+    except (hooks.HookError, OSError) as error:
         _LOG.info("%s: preStop of %s: %s", context.words, record.name, error)
         context.event(record, "FailedPreStopHook", "PreStopHook failed", warning=True)
     return max(grace_seconds - (loop.time() - began), _AFTER_HOOK_SECONDS)

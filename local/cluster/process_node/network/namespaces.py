@@ -63,15 +63,16 @@ def run_inside(namespace: int, function: Callable[[], T]) -> T:
     return in_thread(enter_and_call)
 
 
-def open_socket(namespace: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
-    """A new IPv4 socket that belongs to the namespace, usable from anywhere; not blocking."""
+def open_socket(namespace: int) -> socket.socket:
+    """A new IPv4 TCP socket that belongs to the namespace, usable from anywhere; not blocking."""
+    return run_inside(namespace, new_socket)
 
-    def make() -> socket.socket:
-        opened = socket.socket(socket.AF_INET, kind)
-        opened.setblocking(False)
-        return opened
 
-    return run_inside(namespace, make)
+def new_socket(kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
+    """A new IPv4 socket of the calling thread's namespace; not blocking."""
+    opened = socket.socket(socket.AF_INET, kind)
+    opened.setblocking(False)
+    return opened
 
 
 def inside_pool(namespace: int) -> ThreadPoolExecutor:

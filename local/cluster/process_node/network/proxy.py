@@ -12,6 +12,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from local.cluster.process_node.network.datagrams import UdpForwarder
+from local.cluster.process_node.network.namespaces import new_socket
 from local.cluster.process_node.network.services import Directory, Port, Service
 from local.cluster.process_node.network.streams import TcpForwarder
 
@@ -59,7 +60,7 @@ class Sockets:
             OSError: nobody answers there.
         """
         loop = asyncio.get_running_loop()
-        made = _plain(kind) if backend.outside else await loop.run_in_executor(self._inside, _plain, kind)
+        made = new_socket(kind) if backend.outside else await loop.run_in_executor(self._inside, new_socket, kind)
         try:
             await loop.sock_connect(made, (backend.address, backend.port))
         except BaseException:
@@ -143,15 +144,9 @@ class Proxy:
         raise problem
 
 
-def _plain(kind: socket.SocketKind) -> socket.socket:
-    made = socket.socket(socket.AF_INET, kind)
-    made.setblocking(False)
-    return made
-
-
 def _bound(frontend: Frontend) -> socket.socket:
     udp = frontend.protocol == "UDP"
-    made = _plain(socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
+    made = new_socket(socket.SOCK_DGRAM if udp else socket.SOCK_STREAM)
     try:
         if not udp:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
