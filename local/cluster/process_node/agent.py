@@ -5,8 +5,9 @@ import contextlib
 import logging
 import shutil
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
 from pathlib import Path
+from typing import Any
 
 from local.cluster.informer import Informer
 from local.cluster.kube import Document, Kube
@@ -66,8 +67,14 @@ class Agent:
         status = NodeStatus(settings, kube, events, pod_network)
         problem = await namespaces_problem()
         background = [
-            asyncio.create_task(work)
-            for work in (pods.run(), services.run(), node.run(), events.run(), status.run(problem))
+            self._in_background(name, work)
+            for name, work in (
+                ("watch of pods", pods.run()),
+                ("watch of services", services.run()),
+                ("watch of the node", node.run()),
+                ("events", events.run()),
+                ("status of the node", status.run(problem)),
+            )
         ]
         api = KubeletServer(settings, self._store)
         try:
@@ -85,6 +92,17 @@ class Agent:
             cgroups.close()
             await kube.close()
             _LOG.info("stopped")
+
+    def _in_background(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                # Without it the node would be deaf or mute for ever; the supervisor starts a new agent.
+                _LOG.error("%s failed, and the agent ends", name, exc_info=error)
+                self._stopping.set()
+
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(ended)
+        return task
 
     async def _follow(
         self,

@@ -59,7 +59,7 @@ class Events:
             event = await self._queue.get()
             try:
                 await self._write(event)
-            except (KubeError, httpx2.HTTPError) as error:
+            except (KubeError, httpx2.HTTPError, ValueError) as error:
                 # A namespace that is going away takes no events; an API server that is away will miss this one.
                 _LOG.info("event %s is lost: %s", event.reason, error)
             self._queue.task_done()

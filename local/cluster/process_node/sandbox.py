@@ -4,7 +4,6 @@ import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from local.cluster.process_node import syscalls
 from local.cluster.process_node.process import Shim
@@ -45,14 +44,26 @@ class Sandbox:
         """
         mounts = [{"path": item.path, "size": item.size_bytes, "mode": item.mode, "gid": item.gid} for item in memory]
         shim = await Shim.start("sandbox", {"hostname": hostname, "tmpfs": mounts, "shared_pid": shared_pid})
+        try:
+            return await cls._of(shim, attachment, shared_pid=shared_pid)
+        except BaseException:
+            # Also cancelled: nobody else knows of it.
+            await shim.abort()
+            raise
+
+    @classmethod
+    async def _of(cls, shim: Shim, attachment: Attachment | None, *, shared_pid: bool) -> "Sandbox":
         answer = await shim.read()
         if answer["event"] != "ready":
-            await shim.end()
             raise NodeError("namespaces cannot be made on this machine; the agent's log has the error")
-        base = Path(f"/proc/{shim.pid}/ns")
-        descriptors = [os.open(base / name, os.O_RDONLY | os.O_CLOEXEC) for name in _SHARED]
-        if not shared_pid:
-            await shim.end()
+        with contextlib.ExitStack() as undo:
+            descriptors = []
+            for name in _SHARED:
+                descriptors.append(os.open(f"/proc/{shim.pid}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC))
+                undo.callback(os.close, descriptors[-1])
+            if not shared_pid:
+                await shim.end()
+            undo.pop_all()
         return cls(shim, descriptors, answer["init"], attachment)
 
     @property

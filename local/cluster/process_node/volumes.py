@@ -253,9 +253,11 @@ def _team_directory(path: Path) -> None:
 
     Its pod ran on a pretended node, which has no file system, so its effect is made where the first real pod mounts.
     """
-    if path.exists():
+    try:
+        path.mkdir()
+    except FileExistsError:
+        # Or the agent of another node is making it at this moment.
         return
-    path.mkdir()
     # A user namespace of one id cannot, and needs not: everything is ours there.
     with contextlib.suppress(OSError):
         os.chown(path, _TEAM_USER, _TEAM_USER)

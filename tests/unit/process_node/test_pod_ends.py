@@ -181,6 +181,18 @@ def test_an_agent_that_starts_reserves_no_address_for_finished_pods(tmp_path: Pa
     assert calls[0] == ("keep", ("running",)), "before any pod asks for an address"
 
 
+def test_an_agent_whose_watch_fails_ends_so_that_another_one_starts(tmp_path: Path) -> None:
+    async def fails() -> None:
+        raise KeyError("resourceVersion")
+
+    async def story() -> None:
+        agent = Agent(settings(tmp_path))
+        agent._in_background("watch of pods", fails())
+        await asyncio.wait_for(agent._stopping.wait(), SECONDS)
+
+    asyncio.run(story())
+
+
 @contextlib.asynccontextmanager
 async def made_up_network(directory: Path, patch: pytest.MonkeyPatch, off: Callable[[str], None]) -> AsyncIterator[Any]:
     """A node's network without a kernel; ``off`` is told each address that is taken off the bridge."""
