@@ -21,6 +21,7 @@ from local.cluster.process_node.process import Exit, PodProcess, ProcessSpec, Sh
 from local.cluster.process_node.records import Record
 from local.cluster.process_node.sandbox import Sandbox
 from local.cluster.process_node.seams import NodeError
+from local.cluster.process_node.shim.rootfs import below
 from local.paths import REPOSITORY
 
 MARK = f"7654.{os.getpid()}"
@@ -198,3 +199,15 @@ def test_processes_of_a_dead_agent_are_found_by_their_control_groups(tmp_path: P
     cgroup_bases.clear(tmp_path)
     assert process.wait(LONG) == -signal.SIGKILL
     until("the groups are gone", lambda: not any(file.parent.parent.exists() for file in files))
+
+
+def test_a_link_in_a_volume_leads_no_mount_to_the_machines_own_files(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    (root / "data" / "inside").mkdir(parents=True)
+    (root / "bin").symlink_to("data/inside")
+    (root / "data" / "out").symlink_to("/etc")
+    (root / "data" / "up").symlink_to("../../..")
+    assert below(root, "/bin/tool").resolve() == root / "data" / "inside" / "tool", "a link of the image's own"
+    for target in ("/data/out", "/data/out/mine", "/data/up/mine"):
+        with pytest.raises(OSError, match=f"mount path {target} leads out of the container's root"):
+            below(root, target)

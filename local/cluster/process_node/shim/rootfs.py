@@ -32,6 +32,18 @@ def enter(root: str, mounts: Sequence[Mapping[str, Any]], *, read_only: bool) ->
     syscalls.pivot_root(root)
 
 
+def below(base: Path, target: str) -> Path:
+    """Where ``target`` of the container is below ``base``, before it is the root.
+
+    Raises:
+        OSError: a link in a volume leads elsewhere; the kernel would follow it into the machine's own tree.
+    """
+    path = base / target.lstrip("/")
+    if not path.resolve().is_relative_to(base.resolve()):
+        raise OSError(f"mount path {target} leads out of the container's root: a part of it is a link in a volume")
+    return path
+
+
 def _link(base: Path, target: str, to: str) -> None:
     path = base / target.lstrip("/")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +51,7 @@ def _link(base: Path, target: str, to: str) -> None:
 
 
 def _bind(base: Path, item: Mapping[str, Any]) -> None:
-    source, target = item["source"], base / item["target"].lstrip("/")
+    source, target = item["source"], below(base, item["target"])
     if item.get("sub_path"):
         source = _inside(Path(source), item["sub_path"])
     if Path(source).is_dir():
