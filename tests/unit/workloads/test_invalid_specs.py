@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from components.accelerators import instance
-from components.aws.fabric import EFA_ENVIRONMENT, default_taints, fabric_profile
+from components.aws.fabric import EFA_ENVIRONMENT, fabric_profile
 from workloads.manifests.runs import manifests
 from workloads.parallelism import Parallelism
 from workloads.recipes import RECIPES, Target
@@ -29,6 +29,7 @@ PLACE = Place(
     cpus=4096,
     memory_gib=65536,
 )
+EFA_PLACE = replace(PLACE, fabric_variables=EFA_ENVIRONMENT)
 CPU_PLACE = replace(PLACE, pool="cpu", nodes=4, instance_type="m7i.xlarge", devices=0, vcpus=4, fabric=False, levels=())
 SPEC = TrainingSpec(
     name="pretrain",
@@ -44,8 +45,12 @@ SPEC = TrainingSpec(
 CPU_SPEC = replace(SPEC, pool="cpu", nodes=2, share=CPU_NODE, processes_per_node=2)
 
 
-def arguments(count: int) -> tuple[str, ...]:
+def words(count: int) -> tuple[str, ...]:
     return tuple(f"--a{number}" for number in range(count))
+
+
+BESIDE_MPIRUN = {"args": words(90), "launcher": Launcher.MPIRUN}
+VARIABLES = {"environment": {f"A{number}": "1" for number in range(120)}}
 
 
 def part(accelerators: int) -> NodeShare:
@@ -263,36 +268,9 @@ INVALID: list[tuple[str, dict[str, Any], Place, str, str, str, str, str]] = [
     ("no tag", {"image": "host:5000/trainer"}, PLACE, "image", "image-pinned", "host", "repository:version", "pin"),
     ("no script", {"script": ""}, PLACE, "script", "training-script", "", "the path of a .py file", "name the file"),
     ("a shell", {"script": "train.sh"}, PLACE, "script", "training-script", "train.sh", "the path of", "name the file"),
-    (
-        "too many arguments",
-        {"args": arguments(128)},
-        PLACE,
-        "args",
-        "training-arguments",
-        "128 arguments",
-        "127 at most",
-        "put them into a file",
-    ),
-    (
-        "too many arguments beside mpirun's",
-        {"args": arguments(90), "launcher": Launcher.MPIRUN},
-        replace(PLACE, fabric_variables=EFA_ENVIRONMENT),
-        "args",
-        "training-arguments",
-        "90 arguments",
-        "89 at most",
-        "put them, or variables, into a file",
-    ),
-    (
-        "too many variables",
-        {"environment": {f"A{n}": "1" for n in range(120)}},
-        PLACE,
-        "environment",
-        "training-variable",
-        "120 variables",
-        "118 at most",
-        "put them into a file",
-    ),
+    ("too many arguments", {"args": words(128)}, PLACE, "args", "training-arguments", "128", "127 at most", "put them"),
+    ("90 beside mpirun's", BESIDE_MPIRUN, EFA_PLACE, "args", "training-arguments", "90", "89 at most", "put them, or"),
+    ("120 variables", VARIABLES, PLACE, "environment", "training-variable", "120", "118 at most", "put them into"),
     (
         "a variable of torchrun's",
         {"environment": {"PET_NNODES": "1"}},
@@ -304,24 +282,24 @@ INVALID: list[tuple[str, dict[str, Any], Place, str, str, str, str, str]] = [
         "leave it out",
     ),
     (
-        "the rank by hand",
+        "rank by hand",
         {"environment": {"RANK": "0"}},
         PLACE,
         "environment.RANK",
         "training-variable",
         "0",
-        "names of your own",
-        "leave it out",
+        "names",
+        "leave",
     ),
     (
-        "a variable that is none",
+        "no variable",
         {"environment": {"A-B": "x"}},
         PLACE,
         "environment.A-B",
         "training-variable",
         "x",
-        "letters, digits, underscores",
-        "rename it",
+        "letters",
+        "rename",
     ),
     (
         "somebody else's file system",
@@ -409,16 +387,13 @@ def test_what_is_right_has_no_problem() -> None:
 
 @pytest.mark.parametrize("launcher", Launcher)
 def test_the_most_arguments_that_are_allowed_fill_a_trainjob(launcher: Launcher) -> None:
-    p5 = instance("p5.48xlarge")
-    profile = fabric_profile(p5, efa=True, node_selector={}, taints=default_taints(p5))
-    place = replace(PLACE, fabric_variables=profile.environment)
-    (refused,) = problems(replace(SPEC, launcher=launcher, args=arguments(128)), place)
-    most = replace(SPEC, launcher=launcher, args=arguments(int(refused.allowed.split()[0])))
-    assert problems(most, place) == []
+    (refused,) = problems(replace(SPEC, launcher=launcher, args=words(128)), EFA_PLACE)
+    most = replace(SPEC, launcher=launcher, args=words(int(refused.allowed.split()[0])))
+    assert problems(most, EFA_PLACE) == []
+    profile = fabric_profile(instance("p5.48xlarge"), efa=True, node_selector={}, taints=())
     assert len(manifests(most, profile)["job"]["spec"]["trainer"]["args"]) == 128, "maxItems of Trainer's CRD"
-    assert problems(replace(most, args=arguments(500), runner=Runner.JOB, launcher=Launcher.TORCHRUN), place) == [], (
-        "Kubernetes sets a Job's arguments no limit"
-    )
+    job = replace(SPEC, args=words(500), runner=Runner.JOB)
+    assert problems(job, EFA_PLACE) == [], "Kubernetes sets a Job's arguments no limit"
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))
