@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,6 +10,7 @@ from rich.console import Console
 
 from cli import session, terminal
 from cli.account import open_account
+from cli.destroy_runs import claims_of, submitted_runs, take_away, unfinished, wait_until_free
 from cli.engine import Engine
 from cli.errors import UserError
 from cli.exits import Exit
@@ -19,7 +21,17 @@ from cli.lazy import verb
 from cli.leftovers import Leftover, found_by, leftovers, merged, print_leftovers
 from cli.orphans import clear
 from cli.project import Stack, open_stack
-from cli.teardown import Act, clusters, in_order, kubeconfigs, needs_words, networks, protected, without_kubernetes
+from cli.teardown import (
+    CLAIMS,
+    Act,
+    clusters,
+    in_order,
+    kubeconfigs,
+    needs_words,
+    networks,
+    protected,
+    without_kubernetes,
+)
 from cli.update import run_update
 
 _ATTEMPTS: Final = 3
@@ -46,12 +58,12 @@ def destroy(
 ) -> None:
     """Delete everything that the environment made, in order, then look for what is left in the account.
 
-    The order: runs and services, load balancers and claims, add-ons, nodes, cluster, leftovers, network. When the
-    cluster does not answer, what lives in it is taken out of the state and goes with it. Leftovers are what controllers
-    in the cluster made and nobody removed: load balancers with their target and security groups, network interfaces,
-    volumes, found by their tags in the stack's networks. In a simulated account they are deleted; in a real one they
-    are listed and it ends there, unless --delete-leftovers is given. What is left in the end, by the stack's tags and
-    in its networks, is named, and the exit status is 3.
+    The order: submitted runs, runs and services, load balancers and claims, add-ons, nodes, cluster, leftovers,
+    network. What lives in a cluster that does not answer is taken out of the state and goes with it. Leftovers are what
+    controllers made and nobody removed (load balancers with their target and security groups, network interfaces,
+    volumes), found by tags in the stack's networks. In a simulated account they are deleted; in a real one they are
+    listed and it ends there, unless --delete-leftovers is given. What is left in the end, by the stack's tags and in
+    its networks, is named, and the exit status is 3.
 
     \b
     Examples:
@@ -74,10 +86,14 @@ def destroy(
     _unprotect(stack, engine, document, wanted=unprotect)
     nets = networks(document)
     inventory = inventory_of(stack, engine.environment, removes=delete_leftovers)
-    _forget_unreachable(engine, document, console)
+    apis = _reachable(engine, document, console)
+    _take_runs_away(env, apis, console, sure=yes or bool(confirm))
     for act in in_order(lambda: json.loads(engine.capture("stack", "export"))):
         if act.last and nets:
             clear(env, inventory, nets, clusters(document), console, simulated=stack.simulated, yes=yes)
+        if act.title == CLAIMS:
+            for api in apis:
+                wait_until_free(api, claims_of(document))
         _perform(stack, engine, act, console)
     _report(stack, _left(stack, inventory, nets))
 
@@ -118,11 +134,24 @@ def _unprotect(stack: Stack, engine: Engine, document: dict[str, Any], *, wanted
         eks.get_waiter("cluster_active").wait(name=name)
 
 
-def _forget_unreachable(engine: Engine, document: dict[str, Any], console: Console) -> None:
-    """Take what lives in a cluster that does not answer out of the engine's state."""
-    silent = next((why for text in kubeconfigs(document) if (why := _silence(text, engine))), "")
+def _take_runs_away(env: str, apis: Sequence[Kubernetes], console: Console, *, sure: bool) -> None:
+    """Delete what people submitted, asking once more where some of it is at work and nobody has said more than yes."""
+    runs = [(api, submitted_runs(api)) for api in apis]
+    working = [run.export.run for _, found in runs for run in unfinished(found)]
+    if working and not sure:
+        console.print(f"submitted runs that have not ended: {', '.join(working)}", style="yellow", soft_wrap=True)
+        if not typer.confirm(f"Delete them with {env}?"):
+            raise typer.Exit(Exit.OK)
+    for api, found in runs:
+        take_away(api, found, console)
+
+
+def _reachable(engine: Engine, document: dict[str, Any], console: Console) -> list[Kubernetes]:
+    """The state's clusters; what lives in one that does not answer is taken out of the engine's state instead."""
+    texts = list(dict.fromkeys(kubeconfigs(document)))
+    silent = next((why for text in texts if (why := _silence(text, engine))), "")
     if not silent:
-        return
+        return [Kubernetes.of(text, engine.environment) for text in texts]
     forgotten = without_kubernetes(document)
     engine.capture("stack", "import", stdin=json.dumps(forgotten.document))
     resources = terminal.counted(forgotten.number, "Kubernetes resource")
@@ -137,6 +166,7 @@ def _forget_unreachable(engine: Engine, document: dict[str, Any], console: Conso
             style="yellow",
             soft_wrap=True,
         )
+    return []
 
 
 def _silence(kubeconfig: str, engine: Engine) -> str:

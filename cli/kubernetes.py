@@ -108,8 +108,9 @@ class Kubernetes:
                 return items
 
     def delete(self, path: str) -> None:
-        """Delete one object; no error when it is gone."""
-        self._ask(path, method="DELETE")
+        """Delete one object, and after it what it owns; no error when it is gone."""
+        # The pods of a Job would stay by default: batch/v1 orphans what it owns (pkg/registry/batch/job, strategy.go).
+        self._ask(f"{path}?propagationPolicy=Background", method="DELETE")
 
     def create(self, path: str, body: Json, *, dry_run: bool = False) -> Json:
         """Create one object in a collection; ``dry_run`` has it admitted and not stored.

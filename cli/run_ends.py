@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from cli.kube_objects import Json
-from workloads.manifests.runtimes import CONFIGURATION_EXIT_CODES
+from workloads.manifests.launching import CONFIGURATION_EXIT_CODES
 
 _ERROR: Final = re.compile(r"(?:error:|[\w.]*(?:Error|Exception):)")
 """A command's error or the last line of a traceback."""

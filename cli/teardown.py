@@ -28,6 +28,9 @@ _CLAIMS: Final = (
     "networking.k8s.io/v1:Ingress",
     "gateway.networking.k8s.io/",
 )
+RUNS: Final = "runs and services"
+CLAIMS: Final = "load balancers and claims"
+"""Titles of the first two stages."""
 _PRODUCTION: Final = re.compile(r"(.*-)?(prod|production|live)(-.*)?")
 
 
@@ -58,7 +61,7 @@ def acts(document: Mapping[str, Any]) -> list[Act]:
         title = _stage(str(item.get("type", ""))) if item.get("custom") else None
         if title is not None:
             found.setdefault(title, []).append(str(item["urn"]))
-    stages = ("runs and services", "load balancers and claims", "add-ons", "nodes", "cluster")
+    stages = (RUNS, CLAIMS, "add-ons", "nodes", "cluster")
     ordered = [Act(title=title, urns=tuple(dict.fromkeys(found[title]))) for title in stages if title in found]
     return [*ordered, Act(title="network and the rest", urns=())]
 
@@ -80,10 +83,10 @@ def _stage(token: str) -> str | None:
     if token.startswith(_KUBERNETES):
         rest = token.removeprefix(_KUBERNETES)
         if rest.startswith(_WORKLOADS):
-            return "runs and services"
+            return RUNS
         # The whole token: a ServiceAccount is no Service.
         if rest in _CLAIMS or rest.startswith(tuple(claim for claim in _CLAIMS if claim.endswith("/"))):
-            return "load balancers and claims"
+            return CLAIMS
         return "add-ons"
     if token.startswith("aws:eks/nodeGroup:"):
         return "nodes"
@@ -126,11 +129,7 @@ def without_kubernetes(document: Mapping[str, Any]) -> Forgotten:
         for item in deployment.get("pending_operations") or []
         if not str(item["resource"].get("type", "")).startswith(_KUBERNETES)
     ]
-    outside = tuple(
-        f"{short_type(token)} {urn_name(urn)}"
-        for urn, token in gone.items()
-        if _stage(token) == "load balancers and claims"
-    )
+    outside = tuple(f"{short_type(token)} {urn_name(urn)}" for urn, token in gone.items() if _stage(token) == CLAIMS)
     return Forgotten(document=edited, number=len(gone), outside=outside)
 
 

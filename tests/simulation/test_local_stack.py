@@ -254,7 +254,11 @@ def test_what_somebody_else_made_outlives_the_stack_and_is_named(local: Sandbox)
         vpc = cloud.create("aws:ec2/vpc:Vpc", "office", {"cidrBlock": "10.200.0.0/16"}).id
         group = cloud.create(GROUP, "by-hand", {"vpcId": vpc, "name": "by-hand", "description": "by hand"}).id
         log = cloud.create(LOG_GROUP, "by-hand", {"name": "/made/by/hand"}).id
+    run = _submitted(local)
     told = local.expect("destroy", "local", "--yes", status=3).text
+    assert f"destroying: 1 submitted run: {run}" in told, (
+        "or the claim that its pods hold would stay, and the engine wait"
+    )
     for kind, identifier in (("ec2:Vpc", vpc), ("ec2:SecurityGroup", group), ("logs:LogGroup", log)):
         assert f"{kind} {identifier}" in told
     assert f"ec2:SecurityGroup {group}" in local.expect("local", "down", status=3).text
@@ -262,6 +266,19 @@ def test_what_somebody_else_made_outlives_the_stack_and_is_named(local: Sandbox)
         cloud.delete(LOG_GROUP, log)
         cloud.delete(GROUP, group)
         cloud.delete("aws:ec2/vpc:Vpc", vpc)
+
+
+def _submitted(sandbox: Sandbox) -> str:
+    """A person's run that runs, and would for long."""
+    who = ("--recipe", "debug", "--team", "research", "--pool", "cpu", "--name", "mine", "--steps", "4000")
+    run = sandbox.expect("train", "submit", *who, "--json").json["run"]
+    until = time.monotonic() + 120
+    while (run, "Running") not in {
+        (item["run"], item["phase"]) for item in sandbox.expect("train", "list", "--json").json["runs"]
+    }:
+        assert time.monotonic() < until, "two minutes are enough for a start"
+        time.sleep(1)
+    return str(run)
 
 
 def test_after_destroy_the_account_is_empty(local: Sandbox) -> None:

@@ -33,9 +33,11 @@ class Server:
     def __init__(self, valid: str) -> None:
         self.valid = valid
         self.seen: list[str] = []
+        self.urls: list[str] = []
 
     def open(self, request: Any, timeout: float) -> Any:
         del timeout
+        self.urls.append(request.full_url)
         self.seen.append(request.get_header("Authorization"))
         if self.seen[-1] != f"Bearer {self.valid}":
             raise urllib.error.HTTPError(request.full_url, 401, "Unauthorized", Message(), io.BytesIO(b"{}"))
@@ -56,6 +58,14 @@ def test_a_token_that_has_expired_is_made_again() -> None:
     server.valid = "second"
     assert asked.get("/api/v1/pods/a") == {"kind": "Pod"}, "a followed run outlives an EKS token"
     assert server.seen == ["Bearer first", "Bearer first", "Bearer second"]
+
+
+def test_what_an_object_owns_is_deleted_with_it() -> None:
+    server = Server("only")
+    client(server, ["only"]).delete("/apis/batch/v1/namespaces/team/jobs/run")
+    assert server.urls == ["https://api.example/apis/batch/v1/namespaces/team/jobs/run?propagationPolicy=Background"], (
+        "a Job's pods would stay by default"
+    )
 
 
 def test_a_fresh_token_that_is_refused_is_told_and_not_made_for_ever() -> None:
