@@ -2,7 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import json
+import os
+import signal
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,6 +15,7 @@ import httpx2
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from local.cluster.process_node.kubelet_api import sessions
 from tests.support.kubelet_world import KubeletWorld, collect, kubelet_world
 
 T = TypeVar("T")
@@ -234,6 +238,36 @@ def test_a_child_that_keeps_the_output_open_does_not_hold_the_session(tmp_path: 
 
     outcome = inside(tmp_path, run)
     assert (outcome.streams[STDOUT], status(outcome)["status"]) == (b"done\n", "Success")
+
+
+def _descriptors(pid: int) -> set[str]:
+    found = set()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.add(str(path.readlink()))
+    return found
+
+
+def test_exec_holds_on_to_nothing_when_its_command_leaves_a_process_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_DRAIN_SECONDS", 0.1)
+    left, before = tmp_path / "left", _descriptors(os.getpid())
+
+    async def run(world: KubeletWorld) -> bytes:
+        path = command("sh", "-c", f"sleep 600 & echo $! > {left}; echo done", output="1")
+        async with world.stream(path.replace("&%20", "%26%20")) as socket:
+            outcome = await collect(socket)
+        pid = int(left.read_text())
+        try:
+            async with asyncio.timeout(20):
+                while (_descriptors(pid) & _descriptors(os.getpid())) - before:  # noqa: ASYNC110 - closed by the loop
+                    await asyncio.sleep(0.01)
+        finally:
+            os.kill(pid, signal.SIGKILL)
+        return bytes(outcome.streams[STDOUT])
+
+    assert inside(tmp_path, run) == b"done\n"
 
 
 def test_a_container_that_does_not_run_is_told_on_the_error_stream(tmp_path: Path) -> None:

@@ -50,19 +50,21 @@ async def serve_exec(request: Request, channel: Channel, store: PodStore, where:
     # An empty message tells the client that the streams are open, as a kubelet does.
     await client.send(Stream.STDOUT if wanted.stdout else Stream.STDERR if wanted.stderr else Stream.ERROR, b"")
     streams = StandardStreams.open(wanted)
-    readers = {number: await streams.reader(number) for number in streams.reads}
-    stdin = await streams.writer()
-    try:
-        stdio = streams.stdin, streams.stdout, streams.stderr
-        process = await store.start_exec(*where, command, stdio, tty=wanted.tty)
-    except (NodeError, OSError) as error:
-        stdin.close()
-        message = f"error executing command in container: {error}"
-        await _report(client, {"status": "Failure", "reason": "InternalError", "message": message, "code": 500})
-        return
-    finally:
-        streams.given_away()
-    await _run(client, process, streams, readers, stdin)
+    with contextlib.ExitStack() as closing:
+        closing.callback(streams.close)
+        readers = {number: await streams.reader(number) for number in streams.reads}
+        stdin = await streams.writer()
+        closing.callback(stdin.close)
+        try:
+            stdio = streams.stdin, streams.stdout, streams.stderr
+            process = await store.start_exec(*where, command, stdio, tty=wanted.tty)
+        except (NodeError, OSError) as error:
+            message = f"error executing command in container: {error}"
+            await _report(client, {"status": "Failure", "reason": "InternalError", "message": message, "code": 500})
+            return
+        finally:
+            streams.given_away()
+        await _run(client, process, streams, readers, stdin)
 
 
 async def serve_attach(request: Request, channel: Channel, entries: AsyncIterator[Entry]) -> None:
@@ -111,7 +113,6 @@ async def _run(
         for task in (inputs, ended, *outputs):
             task.cancel()
         await asyncio.gather(inputs, ended, *outputs, return_exceptions=True)
-        stdin.close()
 
 
 async def _drained(outputs: set[asyncio.Task[None]], passed: list[int]) -> None:

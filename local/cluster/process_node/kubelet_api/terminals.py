@@ -35,6 +35,7 @@ class StandardStreams:
     """Ours: what is written here the process reads."""
     reads: dict[int, int] = field(default_factory=dict)
     """Ours: descriptor by the number of the stream (1 or 2)."""
+    _transports: list[asyncio.ReadTransport] = field(default_factory=list)
 
     @staticmethod
     def open(wanted: Wanted) -> "StandardStreams":
@@ -74,12 +75,18 @@ class StandardStreams:
             os.close(descriptor)
 
     async def reader(self, stream: int) -> asyncio.StreamReader:
-        """Reads what the process writes; takes the descriptor over."""
+        """Reads what the process writes; takes the descriptor over, until `close`."""
         reader = asyncio.StreamReader()
         loop = asyncio.get_running_loop()
         opened = os.fdopen(self.reads[stream], "rb", 0)
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), opened)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), opened)
+        self._transports.append(transport)
         return reader
+
+    def close(self) -> None:
+        """Read no more, also where something that the process left behind holds on to the other end."""
+        for transport in self._transports:
+            transport.close()
 
     async def writer(self) -> "Input":
         """Writes what the process reads; takes the descriptor over."""
