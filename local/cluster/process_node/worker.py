@@ -70,8 +70,8 @@ class PodWorker:
             reporting.cancel()
 
     async def _live(self) -> None:
-        if self._restored:
-            self._after_restart()
+        if self._restored and not self._goes_on():
+            return
         if not await self._set_up():
             return
         watch = asyncio.create_task(self._watch())
@@ -92,11 +92,14 @@ class PodWorker:
         told = "deletionTimestamp" in pod["metadata"] or finished(pod)
         return told or self._ending.deleted or bool(self._report.override)
 
-    def _after_restart(self) -> None:
-        """A former agent's containers are dead, and so is their sandbox: init containers run again before others do."""
+    def _goes_on(self) -> bool:
+        """Whether a pod of a former agent, whose containers and sandbox are dead, runs again; otherwise it has ended.
+
+        Its init containers run again before others do.
+        """
         records = self.context.records
         if next_step(records, self._policy(), self.context.backoff, "", clock()).finished:
-            return
+            return False
         message = "Pod sandbox changed, it will be killed and re-created."
         self.context.node.events.pod(self.context.pod, "SandboxChanged", message)
         if any(record.init for record in records):
@@ -104,6 +107,7 @@ class PodWorker:
                 if isinstance(record.state, Terminated) and (record.init or record.state.reason == "Unknown"):
                     record.last = record.state
                     record.state = Waiting("PodInitializing")
+        return True
 
     def _policy(self) -> str:
         return str(self.context.pod["spec"].get("restartPolicy", "Always"))

@@ -124,6 +124,20 @@ def test_a_pod_that_others_end_by_its_phase_is_ended_and_keeps_that_phase(tmp_pa
     assert ("groups", "a") in before
 
 
+def test_a_pod_whose_end_its_agent_did_not_live_to_report_needs_no_address_for_it(tmp_path: Path) -> None:
+    ended = {"name": "main", "state": {"terminated": {"exitCode": 0, "finishedAt": "2026-01-01T00:00:02Z"}}}
+
+    async def story(cluster: Cluster) -> PodWorker:
+        pod = document("a", phase="Running", restartPolicy="Never")
+        pod["status"]["containerStatuses"] = [ended]
+        worker = PodWorker(cluster.node, pod)
+        await cluster.until(("detach", "a"))
+        return worker
+
+    statuses = [value for what, value in run(tmp_path, story).calls if what == "status"]
+    assert statuses[-1] == "Succeeded", "no address is free, and none is asked for"
+
+
 def test_a_finished_pod_that_an_agent_finds_gives_its_address_back_and_keeps_its_phase(tmp_path: Path) -> None:
     async def story(cluster: Cluster) -> PodWorker:
         # Evicted: its containers' policy alone would have them run again.
