@@ -3,7 +3,7 @@
 from local.cluster.kube import Document
 from local.cluster.process_node.context import PodContext, utc_now
 from local.cluster.process_node.poster import StatusPoster
-from local.cluster.process_node.status import pod_status
+from local.cluster.process_node.status import finished, pod_status
 
 _FLUSH_SECONDS = 30.0
 
@@ -48,5 +48,7 @@ class Report:
         status = pod.get("status") or {}
         known = {item["type"]: item for item in status.get("conditions") or ()}
         known |= {item["type"]: item for item in self._status.get("conditions") or ()}
-        start = self._status.get("startTime") or status.get("startTime")
-        return {**pod, "status": {**status, "conditions": list(known.values()), "startTime": start}}
+        own = {"startTime": self._status.get("startTime") or status.get("startTime")}
+        if not finished(pod):
+            own["phase"] = self._status.get("phase") or status.get("phase")
+        return {**pod, "status": {**status, **own, "conditions": list(known.values())}}

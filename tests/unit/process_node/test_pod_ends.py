@@ -13,7 +13,8 @@ import pytest
 
 from local.cluster.kube import Document
 from local.cluster.process_node import network
-from local.cluster.process_node.agent import Agent
+from local.cluster.process_node.agent import Agent, namespaces_problem
+from local.cluster.process_node.cgroups import Group
 from local.cluster.process_node.network import client
 from local.cluster.process_node.network.links import LinkError, Plan
 from local.cluster.process_node.network.rendezvous import Joined, Welcome
@@ -45,13 +46,17 @@ class Cluster:
 
     def __init__(self, directory: Path) -> None:
         self.calls: list[tuple[str, Any]] = []
+        self.statuses: list[Document] = []
         self.changed = asyncio.Event()
         self.node: Any = SimpleNamespace(
             settings=settings(directory),
             kube=self,
             events=SimpleNamespace(pod=lambda *_, **__: None),
             network=self,
-            cgroups=SimpleNamespace(remove=lambda pod: self._called("groups", pod)),
+            cgroups=SimpleNamespace(
+                create=lambda _, limits: Group(limits), remove=lambda pod: self._called("groups", pod)
+            ),
+            services=dict,
             allocatable={},
         )
 
@@ -60,6 +65,7 @@ class Cluster:
         self.changed.set()
 
     async def request(self, method: str, path: str, body: Document, content_type: str) -> Document:
+        self.statuses.append(body["status"])
         self._called("status", body["status"]["phase"])
         return {}
 
@@ -107,6 +113,25 @@ def test_the_terminal_phase_is_known_before_the_address_is_free_for_another_pod(
     calls = run(tmp_path, story).calls
     assert calls.index(("status", "Failed")) < calls.index(("detach", "a")), "or a Service leads to a stranger"
     assert ("delete", "a") not in calls, "whoever made the pod reads its status and its logs"
+
+
+def test_a_pod_that_runs_to_its_end_is_in_its_last_phase_once_its_sandbox_is_gone(tmp_path: Path) -> None:
+    async def story(cluster: Cluster) -> PodWorker:
+        if problem := await namespaces_problem():
+            pytest.skip(problem)
+        pod = document("a", hostNetwork=True, restartPolicy="Never")
+        pod["spec"]["containers"][0]["command"] = ["sh", "-c", "echo last words"]
+        worker = PodWorker(cluster.node, pod)
+        await cluster.until(("detach", "a"))
+        log = worker.context.log_path("main", 0).read_text()
+        assert log.endswith("F last words\n"), "what it wrote is there before anything is given back"
+        return worker
+
+    statuses = run(tmp_path, story).statuses
+    assert statuses[-1]["phase"] == "Succeeded"
+    for status in statuses:
+        sandbox = next(item["status"] for item in status["conditions"] if item["type"] == "PodReadyToStartContainers")
+        assert (status["phase"] == "Succeeded") <= (sandbox == "False"), "a terminal phase says that all is released"
 
 
 def test_a_pod_that_others_end_by_its_phase_is_ended_and_keeps_that_phase(tmp_path: Path) -> None:

@@ -172,3 +172,19 @@ def test_images_are_known_whatever_registry_they_come_from() -> None:
 def test_any_other_image_says_what_runs_here(image: str) -> None:
     with pytest.raises(ImageError, match="process"):
         program(image)
+
+
+def test_a_pod_is_in_its_last_phase_only_when_nothing_of_it_is_left() -> None:
+    record = Record({"name": "main"}, state=Terminated(exit_code=0, reason="Completed", finished=NOW))
+    pod = {"metadata": {}, "spec": {"restartPolicy": "Never"}, "status": {"phase": "Running"}}
+
+    def phase_of(*, terminal: bool, before: str = "Running") -> str:
+        known = {**pod, "status": {"phase": before}}
+        posted = pod_status(
+            known, [record], now=NOW, host_ip="10.0.0.1", pod_ip="", sandbox=not terminal, terminal=terminal
+        )
+        return str(posted["phase"])
+
+    assert phase_of(terminal=False) == "Running", "its sandbox is there, and perhaps a sidecar"
+    assert phase_of(terminal=True) == "Succeeded"
+    assert phase_of(terminal=False, before="Failed") == "Failed", "nobody leads a pod back from there"
