@@ -148,7 +148,7 @@ def test_a_gang_that_names_no_queue_waits_for_the_one_before_it_and_starts_whole
         job = api.get(f"/apis/batch/v1/namespaces/research/jobs/{name}")
         assert job is not None
         assert job["status"]["succeeded"] == 4
-        api.delete(f"/apis/batch/v1/namespaces/research/jobs/{name}?propagationPolicy=Foreground")
+        api.delete(f"/apis/batch/v1/namespaces/research/jobs/{name}")
     assert eventually(lambda: not _workloads(local, "gang-"))
 
 
