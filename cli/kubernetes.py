@@ -83,7 +83,7 @@ class Kubernetes:
         user = _named(document["users"], context["user"])["user"]
         return cls(
             server=cluster["server"],
-            authority=cluster.get("certificate-authority-data", ""),
+            authority=str(cluster.get("certificate-authority-data") or ""),
             token=lambda: _token(user, environment, own or "the stack's kubeconfig"),
             proxy=cluster.get("proxy-url"),
             own=own,
@@ -232,7 +232,8 @@ def _named(items: Sequence[Json], name: str) -> Json:
 
 def _token(user: Json, environment: Mapping[str, str], kubeconfig: str) -> str:
     if user.get("token"):
-        return str(user["token"])
+        # A YAML block ends with a newline, which no header may hold.
+        return str(user["token"]).strip()
     command = user["exec"]
     arguments = [str(argument) for argument in command.get("args") or []]
     extra = {item["name"]: item["value"] for item in command.get("env") or []}

@@ -33,8 +33,15 @@ def own_api(path: Path, environment: Mapping[str, str]) -> Kubernetes:
     user = _part(path, document, "user", context.get("user"))
     _check_cluster(path, str(context["cluster"]), cluster)
     _check_user(path, str(context["user"]), user)
+    chosen = {
+        "current-context": document["current-context"],
+        "contexts": [{"name": document["current-context"], "context": context}],
+        "clusters": [{"name": context["cluster"], "cluster": cluster}],
+        "users": [{"name": context["user"], "user": user}],
+    }
     try:
-        return Kubernetes.of(json.dumps(document, default=str), environment, own=str(path))
+        # Only what was looked at: what else the file holds, whole or not, is for other contexts.
+        return Kubernetes.of(json.dumps(chosen, default=str), environment, own=str(path))
     except (ValueError, ssl.SSLError) as error:
         # Everything else has been looked at: only OpenSSL can say whether a certificate is one.
         raise _refused(
@@ -135,16 +142,55 @@ def _check_cluster(path: Path, name: str, cluster: Json) -> None:
 
 
 def _check_user(path: Path, name: str, user: Json) -> None:
-    command = user.get("exec")
-    if user.get("token") or (isinstance(command, dict) and command.get("command")):
+    where, command = f"{path}: users[{name}].user", user.get("exec")
+    if user.get("token"):
+        _check_token(f"{where}.token", str(user["token"]).strip())
+        return
+    if isinstance(command, dict) and command.get("command"):
+        _check_command(f"{where}.exec", command)
         return
     raise _refused(
         "the user of the kubeconfig has nothing that this client can log in with",
-        f"{path}: users[{name}].user",
+        where,
         value=", ".join(map(str, user)) or "nothing",
         allowed="an exec credential or a token; no client certificate, password or auth provider",
         fix=f"make a token: `kubectl create token ACCOUNT --kubeconfig {path}`",
     )
+
+
+def _check_token(where: str, token: str) -> None:
+    if token.isascii() and token.isprintable() and " " not in token:
+        return
+    raise _refused(
+        "the token of the kubeconfig cannot be sent",
+        where,
+        allowed="one word of ASCII characters",
+        fix="take it once more from where it comes from: it may have been broken over several lines",
+    )
+
+
+def _check_command(where: str, command: Json) -> None:
+    words, variables = command.get("args") or [], command.get("env") or []
+    checked = {
+        "command": (isinstance(command["command"], str), "the path or the name of a program"),
+        "args": (isinstance(words, list), "a list of words"),
+        "env": (
+            isinstance(variables, list) and all(map(_is_variable, variables)),
+            "a list of {name: TEXT, value: TEXT}",
+        ),
+    }
+    for member, (right, allowed) in checked.items():
+        if not right:
+            raise _refused(
+                "the credential command of the kubeconfig cannot be run",
+                f"{where}.{member}",
+                allowed=allowed,
+                fix="correct it, or make the kubeconfig again",
+            )
+
+
+def _is_variable(item: object) -> bool:
+    return isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("value"), str)
 
 
 def _is_address(text: object, *schemes: str) -> bool:

@@ -20,6 +20,7 @@ GOOD: dict[str, Any] = {
     "users": [{"name": "u", "user": {"token": "t"}}],
 }
 CLUSTER = "clusters.0.cluster"
+EXEC = ": users[u].user.exec"
 
 
 def broken(path: str, value: object) -> str:
@@ -34,6 +35,11 @@ def broken(path: str, value: object) -> str:
     else:
         target[last] = value
     return yaml.safe_dump(document)
+
+
+def with_command(**members: object) -> str:
+    """The good kubeconfig with an exec credential instead of a token."""
+    return broken("users.0.user", {"exec": {"command": "aws", **members}})
 
 
 def refused(path: Path) -> UserError:
@@ -106,6 +112,25 @@ def refused(path: Path) -> UserError:
             "client-certificate-data, client-key-data",
             "an exec credential or a token",
         ),
+        (
+            broken(f"{CLUSTER}.certificate-authority-data", 1234),
+            "the certificate authority of the cluster cannot be read",
+            ": clusters[c].cluster.certificate-authority-data",
+            "",
+            "certificates in PEM",
+        ),
+        (
+            broken("users.0.user", {"token": "secret\nsecret"}),
+            "token of the kubeconfig cannot be sent",
+            ": users[u].user.token",
+            "",
+            "one word",
+        ),
+        (with_command(command=["aws", "eks"]), "cannot be run", f"{EXEC}.command", "", "the path or the name"),
+        (with_command(args="eks get-token"), "cannot be run", f"{EXEC}.args", "", "a list of words"),
+        (with_command(env={"AWS_PROFILE": "a"}), "cannot be run", f"{EXEC}.env", "", "a list of {name"),
+        (with_command(env=[{"value": "a"}]), "cannot be run", f"{EXEC}.env", "", "a list of {name"),
+        (with_command(env=[{"name": "A", "value": 1}]), "cannot be run", f"{EXEC}.env", "", "a list of {name"),
         (broken("users.0.user", {}), "can log in with", ": users[u].user", "nothing", "an exec credential or a token"),
     ],
 )
@@ -146,3 +171,17 @@ def test_a_good_one_is_taken_as_yaml_and_as_json(tmp_path: Path, text: str) -> N
     path = tmp_path / "config"
     path.write_text(text)
     assert own_api(path, {})._server == "https://api.example:6443"
+
+
+@pytest.mark.parametrize("stranger", ["text", {}, {"context": {}}, None])
+def test_what_the_file_holds_for_other_contexts_need_not_be_whole(tmp_path: Path, stranger: object) -> None:
+    path = tmp_path / "config"
+    lists = {kind: [stranger, *GOOD[kind]] for kind in ("contexts", "clusters", "users")}
+    path.write_text(yaml.safe_dump({**GOOD, **lists}))
+    assert own_api(path, {})._server == "https://api.example:6443"
+
+
+def test_a_token_in_a_block_of_yaml_is_sent_without_the_end_of_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(broken("users.0.user", {"token": "t0ken\n"}))
+    assert own_api(path, {})._token() == "t0ken"
