@@ -83,11 +83,13 @@ def destroy(
         _confirm(env, yes=yes)
     engine = session.started(stack, console)
     document: dict[str, Any] = json.loads(engine.capture("stack", "export"))
-    _unprotect(stack, engine, document, wanted=unprotect)
+    _refuse_protected(stack, document, unprotect=unprotect)
     nets = networks(document)
     inventory = inventory_of(stack, engine.environment, removes=delete_leftovers)
     apis = _reachable(engine, document, console)
     _take_runs_away(env, apis, console, sure=yes or bool(confirm))
+    # After the last question, and after the state may have been written again as it was exported: with its protection.
+    _unprotect(stack, engine, document)
     for act in in_order(lambda: json.loads(engine.capture("stack", "export"))):
         if act.last and nets:
             clear(env, inventory, nets, clusters(document), console, simulated=stack.simulated, yes=yes)
@@ -111,16 +113,19 @@ def _perform(stack: Stack, engine: Engine, act: Act, console: Console) -> None:
         )
 
 
-def _unprotect(stack: Stack, engine: Engine, document: dict[str, Any], *, wanted: bool) -> None:
+def _refuse_protected(stack: Stack, document: dict[str, Any], *, unprotect: bool) -> None:
     held = protected(document)
-    if not held:
-        return
-    if not wanted:
+    if held and not unprotect:
         raise UserError(
             f"{terminal.counted(len(held), 'resource')} of {stack.name} are protected, and nothing was deleted",
             where=", ".join(held),
             fix=f"`slipway destroy {stack.name} --unprotect` takes the protection away first",
         )
+
+
+def _unprotect(stack: Stack, engine: Engine, document: dict[str, Any]) -> None:
+    if not protected(document):
+        return
     engine.capture("state", "unprotect", "--all", "--yes")
     if stack.simulated:
         with open_account(stack.name) as store, store.transaction():
