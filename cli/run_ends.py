@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from cli.kube_objects import Json
+from cli.kube_objects import Json, conditions
 from workloads.manifests.launching import CONFIGURATION_EXIT_CODES
 
 _ERROR: Final = re.compile(r"(?:error:|[\w.]*(?:Error|Exception):)")
@@ -17,11 +17,16 @@ def first_failure(pods: Sequence[Json]) -> str | None:
     """The end of the container that took the run with it; None: none failed, or the pods are gone.
 
     That is one whose exit code no further attempt would change, else the first that failed: the others lost their peer.
+    What the cluster took away cost no attempt, and tells only if nothing else failed: nodes under pressure leave such
+    pods behind.
     """
     ends = [end for pod in pods for end in _ends(pod)]
     if not ends:
         return _taken_away(pods)
-    name, end = min(ends, key=lambda one: (_curable(one[1]), str(one[1].get("finishedAt", "")), one[0]))
+    disrupted = {str(pod["metadata"]["name"]) for pod in pods if "DisruptionTarget" in conditions(pod)}
+    name, end = min(
+        ends, key=lambda one: (one[0] in disrupted, _curable(one[1]), str(one[1].get("finishedAt", "")), one[0])
+    )
     reason = end.get("reason", "Error")
     told = f"{name} ended with exit code {end['exitCode']}" + ("" if reason == "Error" else f" ({reason})")
     cause = cause_in(str(end.get("message", "")))

@@ -54,6 +54,14 @@ def test_a_code_that_ends_the_run_tells_whenever_it_came() -> None:
     assert first_failure(pods) == "run-0 ended with exit code 65: error: rank 0: the loss is nan at step 3"
 
 
+def test_a_pod_that_its_node_put_out_earlier_is_not_the_one_that_failed_the_run() -> None:
+    evicted = pod("run-0-a", 143, "2026-11-20T00:00:00Z")
+    evicted["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    pods = [evicted, pod("run-0-b", 1, "2026-11-22T00:00:00Z", message="ValueError: no such corpus")]
+    assert first_failure(pods) == "run-0-b ended with exit code 1: ValueError: no such corpus"
+    assert first_failure([evicted]) == "run-0-a ended with exit code 143"
+
+
 def test_an_evicted_pod_tells_its_nodes_reason() -> None:
     evicted = {"phase": "Failed", "reason": "Evicted", "message": "The node had condition: [DiskPressure]."}
     pods = [{"metadata": {"name": "run-0"}, "status": evicted}]
