@@ -65,7 +65,7 @@ def wait_until_free(api: Kubernetes, claims: Collection[Claim]) -> None:
     while pods := pods_with(api, claims):
         ending = all("deletionTimestamp" in pod["metadata"] for pod in pods)
         if time.monotonic() - began > (_ENDING_SECONDS if ending else _UNTOLD_SECONDS):
-            raise _held(pods)
+            raise _held(pods, claims)
         time.sleep(_EVERY_SECONDS)
 
 
@@ -81,12 +81,13 @@ def _claim_names(pod: Json) -> list[str]:
     return [str(one["persistentVolumeClaim"]["claimName"]) for one in volumes if "persistentVolumeClaim" in one]
 
 
-def _held(pods: Sequence[Json]) -> UserError:
-    claims = {f"{namespace_of(pod)}/{name}" for pod in pods for name in _claim_names(pod)}
+def _held(pods: Sequence[Json], claims: Collection[Claim]) -> UserError:
+    named = {(str(namespace_of(pod)), name) for pod in pods for name in _claim_names(pod)}
+    held = sorted("/".join(claim) for claim in named.intersection(claims))
     makers = sorted({_maker(pod) for pod in pods})
     return UserError(
         "pods that the stack did not make hold claims that it is to delete",
-        where=f"claims {', '.join(sorted(claims))}",
+        where=f"claims {', '.join(held)}",
         value=", ".join(makers),
         fix="delete these with kubectl and run it again: it goes on from here",
     )

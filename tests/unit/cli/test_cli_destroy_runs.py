@@ -4,9 +4,10 @@ import io
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 
-from cli import destroy_runs
+from cli import destroy, destroy_runs
 from cli.destroy_runs import claims_of, pods_with, submitted_runs, take_away, unfinished, wait_until_free
 from cli.errors import UserError
 
@@ -83,6 +84,29 @@ def test_nothing_is_said_where_nobody_submitted_anything() -> None:
     assert said.getvalue() == ""
 
 
+@pytest.mark.parametrize(("sure", "said"), [(False, False), (False, True), (True, False)])
+def test_runs_that_have_not_ended_are_asked_for_unless_that_was_said(
+    monkeypatch: pytest.MonkeyPatch, *, sure: bool, said: bool
+) -> None:
+    asked: list[str] = []
+
+    def confirm(question: str) -> bool:
+        asked.append(question)
+        return said
+
+    monkeypatch.setattr("cli.destroy.typer.confirm", confirm)
+    api, out = server(trainjobs=[trainjob("long"), trainjob("done", condition="Complete")]), io.StringIO()
+    console = Console(file=out, width=200)
+    if not sure and not said:
+        with pytest.raises(typer.Exit):
+            destroy._take_runs_away("live", [api], console, sure=sure)
+    else:
+        destroy._take_runs_away("live", [api], console, sure=sure)
+    assert asked == ([] if sure else ["Delete them with live?"])
+    assert len(api.deleted) == (2 if sure or said else 0), "all or none"
+    assert ("submitted runs that have not ended: long\n" in out.getvalue()) is not sure
+
+
 def test_the_claims_of_a_state_are_those_that_exist() -> None:
     made = {
         "type": "kubernetes:core/v1:PersistentVolumeClaim",
@@ -110,11 +134,13 @@ def test_pods_that_were_told_to_end_are_given_their_grace_period(waits: list[flo
 def test_a_pod_that_nothing_ends_is_named_with_what_has_to_be_deleted(waits: list[float]) -> None:
     api = server()
     owner = {"kind": "StatefulSet", "name": "notebook", "controller": True}
-    api.looks = [[pod("notebook-0", ownerReferences=[owner]), pod("debugger")]]
+    notebook = pod("notebook-0", ownerReferences=[owner])
+    notebook["spec"]["volumes"].append({"name": "own", "persistentVolumeClaim": {"claimName": "own"}})
+    api.looks = [[notebook, pod("debugger")]]
     with pytest.raises(UserError, match="pods that the stack did not make hold claims") as caught:
         wait_until_free(api, CLAIMS)
     assert (caught.value.where, caught.value.value) == (
-        "claims research/scratch",
+        "claims research/scratch",  # not research/own, which the stack leaves alone
         "Pod research/debugger, StatefulSet research/notebook",
     )
     assert sum(waits) < 60, "not the ten minutes that the engine would wait"
