@@ -1,6 +1,7 @@
 """A person's own kubeconfig: found usable, or told what in it is not, before its server is asked anything."""
 
 import json
+import re
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -118,7 +119,7 @@ def _check_cluster(path: Path, name: str, cluster: Json) -> None:
         raise _refused(
             "the cluster has no server that a token may be sent to",
             f"{where}.server",
-            value=str(cluster.get("server") or ""),
+            value=_without_login(cluster.get("server")),
             allowed="https://HOST or https://HOST:PORT",
             fix="correct the address of the API server",
         )
@@ -127,7 +128,7 @@ def _check_cluster(path: Path, name: str, cluster: Json) -> None:
         raise _refused(
             "this client cannot use such a proxy",
             f"{where}.proxy-url",
-            value=str(proxy),
+            value=_without_login(proxy),
             allowed="http://HOST:PORT or https://HOST:PORT",
             fix="name an HTTP proxy, or leave it out",
         )
@@ -191,6 +192,11 @@ def _check_command(where: str, command: Json) -> None:
 
 def _is_variable(item: object) -> bool:
     return isinstance(item, dict) and isinstance(item.get("name"), str) and isinstance(item.get("value"), str)
+
+
+def _without_login(address: object) -> str:
+    """Fit to be shown: an address may hold a password."""
+    return re.sub(r"//.*@", "//…@", str(address or ""))
 
 
 def _is_address(text: object, *schemes: str) -> bool:

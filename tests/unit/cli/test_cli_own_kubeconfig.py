@@ -85,6 +85,13 @@ def refused(path: Path) -> UserError:
             "http://HOST:PORT",
         ),
         (
+            broken(f"{CLUSTER}.proxy-url", "socks5://me:s3cret@a:1"),
+            "cannot use such a proxy",
+            ": clusters[c].cluster.proxy-url",
+            "socks5://…@a:1",
+            "http://HOST:PORT",
+        ),
+        (
             broken(f"{CLUSTER}.certificate-authority", "ca.crt"),
             "a file of its own",
             ": clusters[c].cluster.certificate-authority",
