@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from local.cluster.process_node.backoff import Backoff, words
-from local.cluster.process_node.records import Record, Terminated, Waiting
+from local.cluster.process_node.records import INITIALIZING, Record, Terminated, Waiting
 
 
 @dataclass
@@ -39,6 +39,15 @@ def should_restart(record: Record, policy: str, ended: Terminated) -> bool:
     return wanted == "Always" or (wanted == "OnFailure" and ended.exit_code != 0)
 
 
+def anew(records: Sequence[Record], policy: str) -> None:
+    """The pod gets a new sandbox: its init containers run once more, before all others that run again."""
+    if any(record.init for record in records):
+        for record in records:
+            state = record.state
+            if isinstance(state, Terminated) and (record.init or should_restart(record, policy, state)):
+                record.last, record.state = state, Waiting(INITIALIZING)
+
+
 def next_step(records: Sequence[Record], policy: str, backoff: Backoff, pod: str, now: float) -> Plan:
     """The next container to start, or what to wait for.
 
@@ -60,15 +69,19 @@ class _Planner:
         mains = [record for record in records if not record.init]
         if _done(mains, self._policy):
             return self._finish(records)
-        initialized = any(record.running or record.ended or record.busy for record in mains)
+        initialized = (
+            any(record.running or record.ended or record.busy for record in mains)
+            and not any(_in_new_sandbox(record) for record in mains)
+            and all(_succeeded(record) for record in records if record.init and not record.sidecar)
+        )
         for record in (record for record in records if record.init):
             if record.sidecar:
                 self._consider(record)
                 if not initialized and not record.started:
                     return self._plan
             elif not initialized and not _succeeded(record):
-                ended = record.ended
-                if ended and not record.running and not should_restart(record, self._policy, ended):
+                state = record.state
+                if isinstance(state, Terminated) and not should_restart(record, self._policy, state):
                     return self._finish(records)
                 self._consider(record)
                 return self._plan
@@ -91,7 +104,8 @@ class _Planner:
             else:
                 self._plan.start = record
             return
-        if not should_restart(record, self._policy, ended):
+        # One that waits was to run again already, such as a successful init container in a new sandbox.
+        if isinstance(record.state, Terminated) and not should_restart(record, self._policy, ended):
             return
         until = self._backoff.waits_until(record.name, ended.finished.timestamp(), self._now)
         until = max(until or 0.0, record.retry_at)
@@ -108,6 +122,10 @@ class _Planner:
 
 def _succeeded(record: Record) -> bool:
     return isinstance(record.state, Terminated) and record.state.exit_code == 0
+
+
+def _in_new_sandbox(record: Record) -> bool:
+    return isinstance(record.state, Waiting) and record.state.reason == INITIALIZING and record.last is not None
 
 
 def _done(mains: Sequence[Record], policy: str) -> bool:

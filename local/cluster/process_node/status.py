@@ -37,9 +37,9 @@ def pod_status(
     policy = spec.get("restartPolicy", "Always")
     initialized = (before.get("Initialized") or {}).get("status") == "True"
     found = (override or {}).get("phase") or phase(records, policy, terminal=terminal, initialized=initialized)
-    if (finished(pod) and found not in _TERMINAL) or (found in _TERMINAL and not terminal):
-        # Nobody leads a pod back from there (``generateAPIPodStatus``, "three-way merge"); and it comes there only when
-        # nothing of it runs any more and its sandbox is gone (``mergePodStatus``, "Delay transitioning").
+    if finished(pod) or (found in _TERMINAL and not terminal):
+        # Nobody leads a pod away from there, also not to the other end; and it comes there only when nothing of it
+        # runs any more and its sandbox is gone (``mergePodStatus``, "Delay transitioning").
         found = old.get("phase") or "Pending"
     conditions = [
         _condition("PodReadyToStartContainers", sandbox),

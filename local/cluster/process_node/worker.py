@@ -12,7 +12,7 @@ from local.cluster.process_node import hooks, starting, stopping
 from local.cluster.process_node.context import NodeContext, clock, pod_context, utc_now
 from local.cluster.process_node.ending import Ending
 from local.cluster.process_node.network import resolver
-from local.cluster.process_node.plan import Plan, next_step
+from local.cluster.process_node.plan import Plan, anew, next_step
 from local.cluster.process_node.records import Record, Terminated, Waiting, records_of, restore
 from local.cluster.process_node.report import Report
 from local.cluster.process_node.sandbox import MemoryMount, Sandbox
@@ -102,11 +102,7 @@ class PodWorker:
             return False
         message = "Pod sandbox changed, it will be killed and re-created."
         self.context.node.events.pod(self.context.pod, "SandboxChanged", message)
-        if any(record.init for record in records):
-            for record in records:
-                if isinstance(record.state, Terminated) and (record.init or record.state.reason == "Unknown"):
-                    record.last = record.state
-                    record.state = Waiting("PodInitializing")
+        anew(records, self._policy())
         return True
 
     def _policy(self) -> str:

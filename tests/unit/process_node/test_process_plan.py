@@ -7,7 +7,7 @@ import pytest
 
 from local.cluster.process_node.backoff import Backoff, words
 from local.cluster.process_node.images import ImageError, image_id, program, repository
-from local.cluster.process_node.plan import next_step, phase
+from local.cluster.process_node.plan import anew, next_step, phase
 from local.cluster.process_node.records import Record, Running, State, Terminated, Waiting, records_of, restore
 from local.cluster.process_node.status import pod_status
 
@@ -144,6 +144,31 @@ def test_containers_of_a_dead_agent_are_reported_as_containerd_reports_a_lost_sh
     assert phase(records, "Never", terminal=False, initialized=True) == "Failed"
 
 
+@pytest.mark.parametrize("main", [_ended(255), Waiting("ErrImagePull")])
+def test_init_containers_run_again_in_a_new_sandbox_before_the_rest(main: State) -> None:
+    records = records_of(_pod(inits=({"name": "a"}, {"name": "b"})))
+    records[0].state = records[1].state = _ended(0)
+    records[2].state = main
+    anew(records, "Always")
+    assert not next_step(records, "Always", Backoff(), "p", NOW.timestamp()).finished
+    for record in records:
+        assert _names(records) == record.name, "what they made in memory went with the sandbox"
+        record.state = Running(NOW) if record.name == "main" else _ended(0)
+    assert _names(records) is None
+
+
+def test_what_is_not_to_run_again_stays_ended_in_a_new_sandbox() -> None:
+    records = [*records_of(_pod("Never", inits=({"name": "a"},))), Record({"name": "other"})]
+    records[0].state = _ended(0)
+    records[1].state = _ended(255)
+    anew(records, "Never")
+    assert _names(records, "Never") == "a"
+    records[0].state = _ended(0)
+    assert _names(records, "Never") == "other"
+    records[2].state = _ended(0)
+    assert next_step(records, "Never", Backoff(), "p", NOW.timestamp()).finished
+
+
 def test_a_condition_keeps_its_time_until_it_changes() -> None:
     pod = _pod()
     records = _main(Running(NOW))
@@ -188,3 +213,13 @@ def test_a_pod_is_in_its_last_phase_only_when_nothing_of_it_is_left() -> None:
     assert phase_of(terminal=False) == "Running", "its sandbox is there, and perhaps a sidecar"
     assert phase_of(terminal=True) == "Succeeded"
     assert phase_of(terminal=False, before="Failed") == "Failed", "nobody leads a pod back from there"
+
+
+@pytest.mark.parametrize("phase_", ["Failed", "Succeeded"])
+def test_a_last_phase_that_others_gave_a_pod_holds_however_its_containers_end(phase_: str) -> None:
+    pod = {**_pod("Never"), "status": {"phase": phase_}}
+    for code in (0, 1):
+        posted = pod_status(
+            pod, _main(_ended(code)), now=NOW, host_ip="10.0.0.1", pod_ip="", sandbox=False, terminal=True
+        )
+        assert posted["phase"] == phase_, "SIGTERM handled well is no success of a pod that was failed"
