@@ -116,6 +116,8 @@ class Ending:
         ref = self._context.ref
         path = f"/api/v1/namespaces/{ref.namespace}/pods/{ref.name}"
         while not self.deleted:
+            # An API server that was away is told how the pod ended before it lets the pod go.
+            await self._report.flush()
             try:
                 await self._context.node.kube.delete(path, uid=ref.uid, grace_seconds=0)
             except (KubeError, httpx2.HTTPError) as error:

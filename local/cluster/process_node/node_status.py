@@ -49,7 +49,7 @@ class NodeStatus:
                     await self._post(reason)
                     beat = now
                 await self._renew()
-            except (KubeError, httpx2.HTTPError) as error:
+            except (KubeError, httpx2.HTTPError, ValueError) as error:
                 _LOG.info("the node's status is not posted: %s", error)
                 delay = _RETRY_SECONDS
             if reason and not problem:

@@ -66,7 +66,8 @@ class StatusPoster:
                 return True
             _LOG.warning("status of %s is refused: %s", self._path, error)
             return error.status in _WRONG
-        except httpx2.HTTPError:
+        except (httpx2.HTTPError, ValueError):
+            # Also an answer that is no JSON: nobody else would post after an end of this task.
             return False
         self._posted = status
         return True

@@ -218,18 +218,25 @@ class PodWorker:
         refreshed = clock()
         while True:
             await asyncio.sleep(_WATCH_SECONDS)
-            for record in self.context.records:
-                group, process = self.context.groups.get(record.name), record.process
-                if group is None or process is None:
-                    continue
-                if await asyncio.to_thread(group.exceeds, process.pid):
-                    record.killed_for = "OOMKilled"
-                    process.kill()
-            if clock() - refreshed > _REFRESH_SECONDS:
-                refreshed = clock()
-                with contextlib.suppress(KubeError, httpx2.HTTPError):
-                    await self.context.volumes.refresh(self.context.with_addresses())
-                self._evict_for_volumes(await asyncio.to_thread(self.context.volumes.exceeded))
+            try:
+                await self._kill_for_memory()
+                if clock() - refreshed > _REFRESH_SECONDS:
+                    refreshed = clock()
+                    with contextlib.suppress(KubeError, httpx2.HTTPError):
+                        await self.context.volumes.refresh(self.context.with_addresses())
+                    self._evict_for_volumes(await asyncio.to_thread(self.context.volumes.exceeded))
+            except Exception:  # noqa: BLE001 - it is written down, see below
+                # One look that fails is no reason to look no more: the pod would run on without its limits.
+                _LOG.exception("%s: its limits and volumes are looked at again later", self.context.words)
+
+    async def _kill_for_memory(self) -> None:
+        for record in self.context.records:
+            group, process = self.context.groups.get(record.name), record.process
+            if group is None or process is None:
+                continue
+            if await asyncio.to_thread(group.exceeds, process.pid):
+                record.killed_for = "OOMKilled"
+                process.kill()
 
     def _evict_for_volumes(self, found: tuple[str, int] | None) -> None:
         if found is not None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx2
 import pytest
 
 from local.cluster.kube import Document
-from local.cluster.process_node import network
+from local.cluster.process_node import network, report
+from local.cluster.process_node import worker as worker_module
 from local.cluster.process_node.agent import Agent, namespaces_problem
 from local.cluster.process_node.cgroups import Group
 from local.cluster.process_node.network import client
@@ -175,6 +177,73 @@ def test_a_finished_pod_that_an_agent_finds_gives_its_address_back_and_keeps_its
     found = [what for what, _ in run(tmp_path, story).calls]
     assert "detach" in found
     assert "status" not in found
+
+
+def test_an_api_server_that_was_away_is_told_the_last_phase_before_the_pod_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "_FLUSH_SECONDS", 0.01)
+    post = Cluster.request
+
+    async def away(cluster: Cluster, method: str, path: str, body: Document, content_type: str) -> Document:
+        if ("detach", "a") in cluster.calls:
+            return await post(cluster, method, path, body, content_type)
+        raise httpx2.ConnectError("away")
+
+    async def story(cluster: Cluster) -> None:
+        monkeypatch.setattr(Cluster, "request", away)
+        pod = document("a", activeDeadlineSeconds=0)
+        worker = PodWorker(cluster.node, pod)
+        await cluster.until(("detach", "a"))
+        monkeypatch.setattr(report, "_FLUSH_SECONDS", SECONDS)
+        worker.update({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "2026-01-01T00:00:01Z"}})
+        await asyncio.wait_for(worker.task, SECONDS)
+
+    calls = run(tmp_path, story).calls
+    assert ("status", "Failed") in calls[: calls.index(("delete", "a"))], "or its Job never learns how it ended"
+
+
+def test_a_status_is_posted_again_after_an_answer_that_is_no_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post, answers = Cluster.request, [ValueError("Expecting value")]
+
+    async def cut(cluster: Cluster, method: str, path: str, body: Document, content_type: str) -> Document:
+        if answers:
+            raise answers.pop()
+        return await post(cluster, method, path, body, content_type)
+
+    async def story(cluster: Cluster) -> PodWorker:
+        monkeypatch.setattr(Cluster, "request", cut)
+        worker = PodWorker(cluster.node, document("a", activeDeadlineSeconds=0))
+        await cluster.until(("status", "Failed"))
+        return worker
+
+    run(tmp_path, story)
+
+
+def test_one_look_at_the_limits_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_module, "_WATCH_SECONDS", 0.01)
+    looks: list[int] = []
+
+    async def story(cluster: Cluster) -> None:
+        worker = PodWorker(cluster.node, document("a", phase="Failed"))
+
+        async def fails() -> None:
+            looks.append(len(looks))
+            raise KeyError("token")
+
+        monkeypatch.setattr(worker, "_kill_for_memory", fails)
+        watch = asyncio.create_task(worker._watch())
+        async with asyncio.timeout(SECONDS):
+            while len(looks) < 2:  # noqa: ASYNC110 - nobody is told of a look
+                await asyncio.sleep(0.01)
+        for task in (watch, worker.task):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    run(tmp_path, story)
 
 
 @pytest.mark.parametrize("forced", [False, True])
