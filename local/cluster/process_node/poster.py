@@ -41,7 +41,9 @@ class StatusPoster:
     async def flush(self, seconds: float) -> None:
         """Wait until the newest one is posted, at most so long."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), seconds)
+            # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
 
     async def run(self) -> None:
         """Post until cancelled."""

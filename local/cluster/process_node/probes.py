@@ -102,7 +102,9 @@ class Probes:
         """The answer; None when this node could not ask, which says nothing of the container (prober/worker.go)."""
         seconds = float(probe.get("timeoutSeconds", 1))
         try:
-            await asyncio.wait_for(self._act(probe), seconds)
+            # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
+            async with asyncio.timeout(seconds):
+                await self._act(probe)
         except TimeoutError:
             self._report(kind, _too_late(probe, self._context.pod_ip, seconds))
             return False

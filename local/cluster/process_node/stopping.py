@@ -45,7 +45,9 @@ async def stop(context: PodContext, record: Record, grace_seconds: float, messag
 
 async def _kill_after(process: PodProcess, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(process.exit), max(_LEAST_GRACE_SECONDS, seconds))
+        # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
+        async with asyncio.timeout(max(_LEAST_GRACE_SECONDS, seconds)):
+            await asyncio.shield(process.exit)
     process.kill()
     await asyncio.shield(process.exit)
 
@@ -57,7 +59,8 @@ async def _pre_stop(context: PodContext, record: Record, grace_seconds: float) -
     loop = asyncio.get_running_loop()
     began = loop.time()
     try:
-        await asyncio.wait_for(hooks.run(context, record, hook), grace_seconds)
+        async with asyncio.timeout(grace_seconds):
+            await hooks.run(context, record, hook)
     except TimeoutError:
         _LOG.info("%s: preStop of %s did not end within %g s", context.words, record.name, grace_seconds)
     except (hooks.HookError, OSError) as error:

@@ -132,7 +132,9 @@ class PodWorker:
                 return True
             self._deadline()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), _MOUNT_RETRY_SECONDS)
+                # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
+                async with asyncio.timeout(_MOUNT_RETRY_SECONDS):
+                    await self._woken.wait()
         return False
 
     async def _make_sandbox(self) -> None:
@@ -210,7 +212,9 @@ class PodWorker:
     async def _sleep(self, plan: Plan) -> None:
         seconds = _WATCH_SECONDS if plan.wake_at is None else min(_WATCH_SECONDS, max(0.01, plan.wake_at - clock()))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
+            # Not wait_for, see _set_up.
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
         self._deadline()
 
     async def _watch(self) -> None:

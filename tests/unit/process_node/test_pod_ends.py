@@ -20,6 +20,7 @@ from local.cluster.process_node.cgroups import Group
 from local.cluster.process_node.network import client
 from local.cluster.process_node.network.links import LinkError, Plan
 from local.cluster.process_node.network.rendezvous import Joined, Welcome
+from local.cluster.process_node.poster import StatusPoster
 from local.cluster.process_node.seams import Attachment, NodeError, NodeSettings, PodNetwork, PodRef
 from local.cluster.process_node.worker import PodWorker
 
@@ -220,6 +221,21 @@ def test_a_status_is_posted_again_after_an_answer_that_is_no_json(
         return worker
 
     run(tmp_path, story)
+
+
+def test_an_agent_that_ends_as_a_status_is_posted_waits_for_nothing_more() -> None:
+    async def story() -> None:
+        kube: Any = None
+        poster = StatusPoster(kube, "default", "a", "a")
+        poster.post({"phase": "Running"})
+        flushing = asyncio.create_task(poster.flush(SECONDS))
+        await asyncio.sleep(0.01)
+        poster._idle.set()
+        flushing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await flushing
+
+    asyncio.run(story())
 
 
 def test_one_look_at_the_limits_that_fails_is_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
