@@ -95,7 +95,7 @@ def destroy(
             clear(env, inventory, nets, clusters(document), console, simulated=stack.simulated, yes=yes)
         if act.title == CLAIMS:
             for api in apis:
-                wait_until_free(api, claims_of(document))
+                wait_until_free(api, claims_of(document), console)
         _perform(stack, engine, act, console)
     _report(stack, _left(stack, inventory, nets))
 

@@ -22,8 +22,10 @@ _CLAIM: Final = "kubernetes:core/v1:PersistentVolumeClaim"
 _EVERY_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = GRACE_SECONDS + 30.0
 """For pods that were told to end."""
-_UNTOLD_SECONDS: Final = 30.0
-"""For controllers to tell their pods to end."""
+_UNTOLD_SECONDS: Final = 90.0
+"""For controllers to tell their pods to end, one after the other: TrainJob, JobSet, Job."""
+_SILENT_SECONDS: Final = 5.0
+"""A wait that is longer is told."""
 
 
 def submitted_runs(api: Kubernetes) -> list[Found]:
@@ -55,17 +57,22 @@ def take_away(api: Kubernetes, runs: Sequence[Found], console: Console) -> None:
         console.print(f"destroying: {many}: {names}", style="dim", soft_wrap=True)
 
 
-def wait_until_free(api: Kubernetes, claims: Collection[Claim]) -> None:
+def wait_until_free(api: Kubernetes, claims: Collection[Claim], console: Console) -> None:
     """Wait until no pod holds ``claims``: Kubernetes keeps a claim for as long as a pod names it, even one that ended.
 
     Raises:
         UserError: somebody's pods still do, and nothing tells them to end.
     """
-    began = time.monotonic()
+    began, told = time.monotonic(), False
     while pods := pods_with(api, claims):
         ending = all("deletionTimestamp" in pod["metadata"] for pod in pods)
-        if time.monotonic() - began > (_ENDING_SECONDS if ending else _UNTOLD_SECONDS):
+        waited = time.monotonic() - began
+        if waited > (_ENDING_SECONDS if ending else _UNTOLD_SECONDS):
             raise _held(pods, claims)
+        if waited > _SILENT_SECONDS and not told:
+            told = True
+            many = terminal.counted(len(pods), "pod")
+            console.print(f"  waiting for {many} to let go of the stack's claims", style="dim", soft_wrap=True)
         time.sleep(_EVERY_SECONDS)
 
 
