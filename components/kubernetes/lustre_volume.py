@@ -73,7 +73,7 @@ def claim_spec(storage: StorageOutputs, volume: pulumi.Input[str]) -> dict[str, 
 class LustreVolume(pulumi.ComponentResource):
     """A static persistent volume and its claim. Holds no data itself: deleting it leaves the file system alone.
 
-    Another file system or zone replaces both; a claim goes only when no running pod mounts it any more.
+    Another file system or zone replaces both; a claim goes only once no pod names it, be it one that has ended.
     """
 
     claim: pulumi.Output[str]
