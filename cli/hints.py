@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from cli.events import Diagnostic
+from cli.events import Diagnostic, short_type, urn_type
 
 _KNOWN: Final = (
     (
@@ -44,6 +44,13 @@ _KNOWN: Final = (
             "system: its CSI add-on, or the security groups between nodes and file servers)"
         ),
     ),
+    (
+        r"^PersistentVolumeClaim: timed out waiting for the condition",
+        (
+            "pods that name the claim hold it, be they ended ones: `kubectl get pods` shows them. Take the runs that "
+            "own them away (out of `training`, or by `slipway train stop NAME --delete`), then the same command"
+        ),
+    ),
     (r"Throttl|RequestLimitExceeded", "the cloud asks for patience: run the same command again"),
     (r"no resource plugin|could not (load|find) plugin", "a provider plugin is missing: `slipway toolchain build`"),
     (
@@ -59,5 +66,10 @@ _KNOWN: Final = (
 
 def hint_for(diagnostics: Iterable[Diagnostic], *, stack: str) -> str | None:
     """The first known remedy for what was said."""
-    said = "\n".join(item.message for item in diagnostics)
-    return next((hint.format(stack=stack) for pattern, hint in _KNOWN if re.search(pattern, said)), None)
+    said = "\n".join(f"{_kind(item)}: {item.message}" for item in diagnostics)
+    return next((hint.format(stack=stack) for pattern, hint in _KNOWN if re.search(pattern, said, re.MULTILINE)), None)
+
+
+def _kind(item: Diagnostic) -> str:
+    """Of the resource that it is about: names could look like something that failed."""
+    return short_type(urn_type(item.urn)) if item.urn else "stack"

@@ -145,6 +145,14 @@ def test_known_failures_come_with_a_remedy(message: str, word: str) -> None:
     assert word in (hint_for([Diagnostic("error", message)], stack="local") or "")
 
 
+def test_a_claim_that_stays_is_told_with_what_holds_it_and_other_waits_are_not() -> None:
+    late = "timed out waiting for the condition"
+    claim = Diagnostic("error", late, "urn:pulumi:s::p::kubernetes:core/v1:PersistentVolumeClaim::scratch")
+    release = Diagnostic("error", late, "urn:pulumi:s::p::kubernetes:helm.sh/v3:Release::kueue")
+    assert "slipway train stop NAME --delete" in (hint_for([release, claim], stack="local") or "")
+    assert hint_for([release], stack="local") is None
+
+
 def test_an_unknown_failure_gets_no_made_up_remedy() -> None:
     assert hint_for([Diagnostic("error", "something new")], stack="local") is None
 
