@@ -1,12 +1,12 @@
 """Posts a pod's status: the newest one, in order, again and again until the API server has it."""
 
 import asyncio
-import contextlib
 import logging
 
 import httpx2
 
 from local.cluster.kube import Document, Kube, KubeError
+from local.cluster.process_node.waits import until_set
 
 _LOG = logging.getLogger(__name__)
 _STRATEGIC = "application/strategic-merge-patch+json"
@@ -40,10 +40,7 @@ class StatusPoster:
 
     async def flush(self, seconds: float) -> None:
         """Wait until the newest one is posted, at most so long."""
-        with contextlib.suppress(TimeoutError):
-            # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
-            async with asyncio.timeout(seconds):
-                await self._idle.wait()
+        await until_set(self._idle, seconds)
 
     async def run(self) -> None:
         """Post until cancelled."""

@@ -45,7 +45,7 @@ async def stop(context: PodContext, record: Record, grace_seconds: float, messag
 
 async def _kill_after(process: PodProcess, seconds: float) -> None:
     with contextlib.suppress(TimeoutError):
-        # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
+        # Not wait_for, see `waits`.
         async with asyncio.timeout(max(_LEAST_GRACE_SECONDS, seconds)):
             await asyncio.shield(process.exit)
     process.kill()

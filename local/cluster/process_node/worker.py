@@ -20,6 +20,7 @@ from local.cluster.process_node.seams import NodeError
 from local.cluster.process_node.status import finished
 from local.cluster.process_node.tasks import PodTasks
 from local.cluster.process_node.volumes import MountError
+from local.cluster.process_node.waits import until_set
 
 _LOG = logging.getLogger(__name__)
 _SHM_BYTES = 64 << 20
@@ -131,10 +132,7 @@ class PodWorker:
             else:
                 return True
             self._deadline()
-            with contextlib.suppress(TimeoutError):
-                # Not wait_for: Python 3.11's forgets that it is cancelled when what it waits for comes just then.
-                async with asyncio.timeout(_MOUNT_RETRY_SECONDS):
-                    await self._woken.wait()
+            await until_set(self._woken, _MOUNT_RETRY_SECONDS)
         return False
 
     async def _make_sandbox(self) -> None:
@@ -211,10 +209,7 @@ class PodWorker:
 
     async def _sleep(self, plan: Plan) -> None:
         seconds = _WATCH_SECONDS if plan.wake_at is None else min(_WATCH_SECONDS, max(0.01, plan.wake_at - clock()))
-        with contextlib.suppress(TimeoutError):
-            # Not wait_for, see _set_up.
-            async with asyncio.timeout(seconds):
-                await self._woken.wait()
+        await until_set(self._woken, seconds)
         self._deadline()
 
     async def _watch(self) -> None:
