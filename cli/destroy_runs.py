@@ -12,16 +12,14 @@ from cli.errors import UserError
 from cli.kube_objects import Json, conditions, namespace_of
 from cli.kubernetes import Kubernetes
 from cli.train_access import JOBS, TRAINJOBS, Found
+from cli.train_stop import PATIENCE_SECONDS
 from cli.training import FINISHED, ORIGIN_LABEL, SUBMITTED, run_of
-from workloads.manifests.pods import GRACE_SECONDS
 
 Claim = tuple[str, str]
 """Namespace and name of a PersistentVolumeClaim."""
 
 _CLAIM: Final = "kubernetes:core/v1:PersistentVolumeClaim"
 _EVERY_SECONDS: Final = 1.0
-_ENDING_SECONDS: Final = GRACE_SECONDS + 30.0
-"""For pods that were told to end."""
 _UNTOLD_SECONDS: Final = 90.0
 """For controllers to tell their pods to end, one after the other: TrainJob, JobSet, Job."""
 _SILENT_SECONDS: Final = 5.0
@@ -67,7 +65,7 @@ def wait_until_free(api: Kubernetes, claims: Collection[Claim], console: Console
     while pods := pods_with(api, claims):
         ending = all("deletionTimestamp" in pod["metadata"] for pod in pods)
         waited = time.monotonic() - began
-        if waited > (_ENDING_SECONDS if ending else _UNTOLD_SECONDS):
+        if waited > (PATIENCE_SECONDS if ending else _UNTOLD_SECONDS):
             raise _held(pods, claims)
         if waited > _SILENT_SECONDS and not told:
             told = True

@@ -115,20 +115,30 @@ def submit_run(
         priority=priority,
         options=options,
     )
-    spec = wanted_spec(wishes, platform.stack.settings, platform.stack.file)
-    exported = {item.name: item.profile for item in platform.outputs.clusters[0].pools}
-    made = objects(spec, profile_of(spec.pool, exported))
-    if dry_run:
-        sys.stdout.write(as_yaml(made))
-        return
-    if only_check:
-        check(platform, made)
-        terminal.messages().print(f"{spec.run}: accepted by the API server; nothing was made", soft_wrap=True)
+    spec, made = _wanted(platform, wishes)
+    if dry_run or only_check:
+        _show(platform, spec, made, only_check=only_check and not dry_run)
         return
     submit(platform, made)
     _print_submitted(spec, made, as_json=as_json)
     if follow:
         _follow(platform, find_run(platform.runs([spec.namespace]), spec.run, [spec.namespace]), node=0, tail=None)
+
+
+def _wanted(platform: Platform, wishes: Wishes) -> tuple[TrainingSpec, list[Manifest]]:
+    """The run, and what makes it."""
+    spec = wanted_spec(wishes, platform.stack.settings, platform.stack.file)
+    exported = {item.name: item.profile for item in platform.outputs.clusters[0].pools}
+    return spec, objects(spec, profile_of(spec.pool, exported))
+
+
+def _show(platform: Platform, spec: TrainingSpec, made: list[Manifest], *, only_check: bool) -> None:
+    """Make nothing: print the objects, or what the API server says of them."""
+    if not only_check:
+        sys.stdout.write(as_yaml(made))
+        return
+    check(platform, made)
+    terminal.messages().print(f"{spec.run}: accepted by the API server; nothing was made", soft_wrap=True)
 
 
 def _print_submitted(spec: TrainingSpec, made: list[Manifest], *, as_json: bool) -> None:

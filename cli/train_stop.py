@@ -22,7 +22,8 @@ from cli.training import (
 from workloads.manifests.pods import GRACE_SECONDS
 
 _EVERY_SECONDS: Final = 1.0
-_PATIENCE_SECONDS: Final = GRACE_SECONDS + 30
+PATIENCE_SECONDS: Final = GRACE_SECONDS + 30
+"""For pods that were told to end."""
 _LOG_LINES: Final = "200"
 
 
@@ -114,7 +115,7 @@ def _switch(platform: Platform, run: Found, *, on: bool) -> None:
 
 def _wait(platform: Platform, run: Found) -> Stopped:
     """Until the pods are gone, reading meanwhile what the first of them says of checkpoints."""
-    step, ended, until = None, False, time.monotonic() + _PATIENCE_SECONDS
+    step, ended, until = None, False, time.monotonic() + PATIENCE_SECONDS
     while not ended and time.monotonic() < until:
         _, view = again(platform, run)
         pods = pods_of(run.export, view)
