@@ -10,7 +10,7 @@ import pytest
 from components.accelerators import instance
 from components.aws.fabric import default_taints, fabric_profile
 from components.kubernetes.queue_objects import priority_class
-from components.outputs import AcceleratorKind, FabricProfile
+from components.outputs import FabricProfile
 from tests.simulation.test_training_controllers import Platform, controllers
 from workloads.manifests.runs import manifests
 from workloads.manifests.runtimes import cluster_runtimes
@@ -21,11 +21,8 @@ pytestmark = [pytest.mark.simulation, pytest.mark.timeout(1000)]
 
 P5 = instance("p5.48xlarge")
 GPU = fabric_profile(P5, efa=True, node_selector={"slipway.dev/pool": "training"}, taints=default_taints(P5))
-ANYWHERE = FabricProfile(
-    accelerator=AcceleratorKind.NONE,
-    accelerator_model="",
-    accelerators_per_node=0,
-    accelerator_resource=None,
+ANYWHERE = replace(
+    fabric_profile(instance("m7i.xlarge"), efa=False, node_selector={}, taints=()),
     # Pretended pods run for so long: the tests end them.
     pod_annotations={"simulation.slipway.dev/duration": "600s"},
 )

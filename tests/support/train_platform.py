@@ -8,16 +8,16 @@ from cli.project import Stack, settings_file
 from cli.train_access import Platform
 from cli.train_spec import Wishes, wanted_spec
 from cli.train_submit import objects, submit
-from components.outputs import AcceleratorKind, FabricProfile, Taint
+from components.accelerators import instance
+from components.aws.fabric import fabric_profile
+from components.outputs import Taint
 from local.paths import REPOSITORY
 from stacks.settings import Settings, validate
 from stacks.sources import Raw, read_file
 
-PROFILE = FabricProfile(
-    accelerator=AcceleratorKind.NONE,
-    accelerator_model="",
-    accelerators_per_node=0,
-    accelerator_resource=None,
+PROFILE = fabric_profile(
+    instance("m7i.xlarge"),
+    efa=False,
     node_selector={"slipway.dev/pool": "cpu"},
     taints=(Taint(key="slipway.dev/pool", value="cpu", effect="NoSchedule"),),
 )

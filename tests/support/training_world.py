@@ -13,9 +13,11 @@ from typing import Any
 import httpx2
 import pytest
 
+from components.accelerators import instance
+from components.aws.fabric import fabric_profile
 from components.kubernetes import queue_objects, queueing, training_operator
 from components.kubernetes.queue_objects import TeamShare
-from components.outputs import AcceleratorKind, FabricProfile, PoolOutputs
+from components.outputs import PoolOutputs
 from local.cluster.nodes import NODE_LABEL, PROCESS
 from tests.simulation.test_training_controllers import Platform
 from tests.support.cluster_world import CLUSTER
@@ -35,13 +37,7 @@ PATIENCE_SECONDS = 900.0
 SETTLED_SECONDS = 1.0
 """Many times a step: what a stopped rank's peers could still write by themselves, they have written by then."""
 _LOOK_SECONDS = 0.01
-PROFILE = FabricProfile(
-    accelerator=AcceleratorKind.NONE,
-    accelerator_model="",
-    accelerators_per_node=0,
-    accelerator_resource=None,
-    node_selector={NODE_LABEL: PROCESS},
-)
+PROFILE = fabric_profile(instance("m7i.4xlarge"), efa=False, node_selector={NODE_LABEL: PROCESS}, taints=())
 NODE = NodeShare(accelerators=0, accelerators_of_node=0, vcpus=16, memory_gib=64)
 TARGET = Target(
     namespace=TEAM, pool="processes", node=NODE, mount=ClaimMount(claim="shared", path="/shared"), queue="default"
